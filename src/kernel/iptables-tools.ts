@@ -1,0 +1,92 @@
+import { CommandError, ListError } from './errors.ts';
+import type { Files } from './files.ts';
+import { load, type LoadEffects, type Loaded } from './load.ts';
+import type { Run } from './run.ts';
+import { parseVersion, type Version } from './version.ts';
+
+/** Which kernel interface iptables speaks to. */
+export type Variant = 'nft' | 'legacy';
+
+/** IP family, spelled as Kubernetes does. */
+export type IpFamily = 'IPv4' | 'IPv6';
+
+/** iptables and ip6tables of one variant. */
+export interface IptablesTools {
+  readonly variant: Variant;
+  /** All tables that exist, as `iptables-save` prints them. Creates none. Throws ListError, CommandError. */
+  list(family: IpFamily): Promise<string>;
+  /** Throws LoadError. Tables commit one by one, in the order of the script. */
+  load(family: IpFamily, script: string): Promise<Loaded>;
+  version(): Promise<Version>;
+}
+
+/** What `createIptablesTools` needs. */
+export interface IptablesEffects extends LoadEffects {
+  readonly files: Files;
+}
+
+/** Only a writer of the legacy variant takes the lock that `-w` waits for; 5 s, as kubelet and kube-proxy do. */
+const waitSeconds = '5';
+
+export function createIptablesTools(effects: IptablesEffects, variant: Variant): IptablesTools {
+  return {
+    variant,
+    list: (family) => listRules(effects, variant, family),
+    load: (family, script) => {
+      const tool = toolName(family, variant, 'restore');
+      return load(effects, { tool, args: ['--noflush', '-w', waitSeconds] }, script);
+    },
+    version: async () => {
+      const result = await effects.run(toolName('IPv4', variant), ['--version']);
+      const version = parseVersion(result.stdout);
+      if (result.exitCode !== 0 || version === undefined) throw new CommandError(result, 'version of iptables');
+      return version;
+    },
+  };
+}
+
+/** `iptables-nft-save`, `ip6tables-legacy`, … */
+export function toolName(family: IpFamily, variant: Variant, part?: 'save' | 'restore'): string {
+  const base = `${family === 'IPv4' ? 'iptables' : 'ip6tables'}-${variant}`;
+  return part === undefined ? base : `${base}-${part}`;
+}
+
+/** All rules of one variant and family; see `IptablesTools.list`. */
+export async function listRules(
+  effects: { readonly run: Run; readonly files: Files },
+  variant: Variant,
+  family: IpFamily,
+): Promise<string> {
+  // iptables-legacy-save loads the modules of every table it looks at; hence only when there is one.
+  if (variant === 'legacy' && (await legacyTables(effects.files, family)).length === 0) return '';
+  const tool = toolName(family, variant, 'save');
+  const result = await effects.run(tool, [], { timeoutMs: 120_000 });
+  if (result.exitCode !== 0 || result.isTruncated) throw new CommandError(result, `reading rules with ${tool}`);
+  refuseIncompatible(tool, result.stdout + result.stderr);
+  refuseCutShort(tool, result.stdout);
+  return result.stdout;
+}
+
+/** Tables of the legacy variant that exist in this namespace. */
+export async function legacyTables(files: Files, family: IpFamily): Promise<readonly string[]> {
+  const path = family === 'IPv4' ? '/proc/net/ip_tables_names' : '/proc/net/ip6_tables_names';
+  return ((await files.read(path)) ?? '').split('\n').filter(Boolean);
+}
+
+/** The tool exits 0 with a comment where the rules should be; taken literally, all rules would be gone. */
+function refuseIncompatible(tool: string, text: string): void {
+  const table = /^# Table [`'](\w+)' is incompatible, use 'nft' tool\.$/m.exec(text)?.[1];
+  if (table === undefined) return;
+  const advice = `look at \`nft list ruleset\` and move what is not iptables' own out of table ${table}`;
+  throw new ListError(
+    `${tool} cannot read table ${table}: it holds native nft rules. Nothing is written; ${advice}`,
+    table,
+  );
+}
+
+function refuseCutShort(tool: string, text: string): void {
+  const tables = text.match(/^\*/gm)?.length ?? 0;
+  const commits = text.match(/^COMMIT$/gm)?.length ?? 0;
+  if (tables !== commits)
+    throw new ListError(`${tool} printed ${tables} tables but ends ${commits}; nothing is concluded from it`);
+}

@@ -1,0 +1,50 @@
+import type { Files } from './files.ts';
+import { listRules, type IpFamily, type Variant } from './iptables-tools.ts';
+import type { Run } from './run.ts';
+
+/** The variant that this node's rules live in, and how it was found. */
+export interface DetectedVariant {
+  readonly variant: Variant;
+  /** For logs: what decided. */
+  readonly reason: string;
+}
+
+/** Kubelet writes them for exactly this question, in mangle. */
+const kubeletHint = /^:(KUBE-IPTABLES-HINT|KUBE-KUBELET-CANARY) /m;
+/** Chains that only a proxy for Services makes. */
+const proxyChain = /^:KUBE-(SERVICES|NODEPORTS|SVC-\w+|SEP-\w+) /m;
+
+/**
+ * The variant with kubelet's hint; else the one with a proxy's chains; else the one with more rules; else what
+ * `iptables` is. Reads both, creates and changes nothing. A variant that cannot be read counts as empty.
+ */
+export async function detectVariant(effects: { readonly run: Run; readonly files: Files }): Promise<DetectedVariant> {
+  const nft = await savedText(effects, 'nft');
+  const legacy = await savedText(effects, 'legacy');
+  for (const [pattern, reason] of [
+    [kubeletHint, 'holds the chain that kubelet makes as a hint'],
+    [proxyChain, 'holds chains of a proxy'],
+  ] as const) {
+    if (pattern.test(nft) !== pattern.test(legacy)) return { variant: pattern.test(nft) ? 'nft' : 'legacy', reason };
+  }
+  const difference = ruleCount(nft) - ruleCount(legacy);
+  if (difference !== 0) return { variant: difference > 0 ? 'nft' : 'legacy', reason: 'holds more rules' };
+  return installedVariant(effects.run);
+}
+
+async function savedText(effects: { readonly run: Run; readonly files: Files }, variant: Variant): Promise<string> {
+  const families: readonly IpFamily[] = ['IPv4', 'IPv6'];
+  const texts = families.map((family) => listRules(effects, variant, family).catch(() => ''));
+  return (await Promise.all(texts)).join('\n');
+}
+
+function ruleCount(saved: string): number {
+  return saved.match(/^-A /gm)?.length ?? 0;
+}
+
+async function installedVariant(run: Run): Promise<DetectedVariant> {
+  const result = await run('iptables', ['--version']);
+  if (/\(legacy\)/.test(result.stdout)) return { variant: 'legacy', reason: 'is what `iptables` is' };
+  if (result.exitCode === 0) return { variant: 'nft', reason: 'is what `iptables` is' };
+  return { variant: 'nft', reason: 'is the default' };
+}

@@ -1,0 +1,55 @@
+import { CommandError } from './errors.ts';
+import type { Files } from './files.ts';
+import type { IpFamily } from './iptables-tools.ts';
+import { load, type LoadEffects, type Loaded } from './load.ts';
+import { isAtLeast, parseVersion, type Version } from './version.ts';
+
+/** nft, confined to our own table. */
+export interface NftTool {
+  /** The table `kube-proxy` as `nft -s list table` prints it; empty when there is none. Throws CommandError. */
+  list(family: IpFamily): Promise<string>;
+  /** One transaction. Throws LoadError. */
+  load(script: string): Promise<Loaded>;
+  /** Asks the kernel whether it would take the script, and changes nothing. Throws LoadError. */
+  check(script: string): Promise<void>;
+  /** Throws CommandError when nft is missing, or older than 1.0.1. */
+  version(): Promise<Version>;
+}
+
+/** Before it nft reads the tables of all others too, and can crash on what newer ones wrote. */
+const oldestVersion: Version = [1, 0, 1];
+
+export function createNftTool(effects: LoadEffects): NftTool {
+  return {
+    list: (family) => listTable(effects, family),
+    load: (script) => load(effects, { tool: 'nft', args: ['-f'] }, script),
+    check: async (script) => {
+      await load(effects, { tool: 'nft', args: ['--check', '-f'] }, script);
+    },
+    version: () => checkedVersion(effects),
+  };
+}
+
+/** Version of the running kernel; absent when the file says nothing we can read. */
+export async function kernelVersion(files: Files): Promise<Version | undefined> {
+  return parseVersion((await files.read('/proc/sys/kernel/osrelease')) ?? '');
+}
+
+// Never `list ruleset`: tables of others may hold what this nft does not know.
+async function listTable(effects: LoadEffects, family: IpFamily): Promise<string> {
+  const kernelFamily = family === 'IPv4' ? 'ip' : 'ip6';
+  // -s leaves out what changes by itself: expiry times, counters.
+  const result = await effects.run('nft', ['-s', 'list', 'table', kernelFamily, 'kube-proxy'], { timeoutMs: 120_000 });
+  if (result.exitCode === 0 && !result.isTruncated) return result.stdout;
+  if (/^Error: No such file or directory/m.test(result.stderr)) return '';
+  throw new CommandError(result, `reading table ${kernelFamily} kube-proxy with nft`);
+}
+
+async function checkedVersion(effects: LoadEffects): Promise<Version> {
+  const result = await effects.run('nft', ['--version']);
+  const version = parseVersion(result.stdout);
+  if (result.exitCode !== 0 || version === undefined) throw new CommandError(result, 'version of nft');
+  if (isAtLeast(version, oldestVersion)) return version;
+  const text = `nft ${version.join('.')} is too old: ${oldestVersion.join('.')} or newer is needed`;
+  throw new CommandError({ ...result, stderr: text }, 'version of nft');
+}

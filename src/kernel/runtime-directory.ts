@@ -1,0 +1,115 @@
+import { lstat, mkdir, open, readdir, rm, stat, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RuntimeFileError } from './errors.ts';
+
+/** A directory only we can read, on tmpfs where there is one, for scripts and the lock of our appliers. */
+export interface RuntimeDirectory {
+  readonly path: string;
+  /** Writes a script wholly or throws RuntimeFileError; a tool never sees a short one. Remove it after use. */
+  write(name: string, text: string): Promise<ScriptFile>;
+  /** A link to a tool under a name of ours; makes it if it is not there. */
+  link(name: string, target: string): Promise<string>;
+}
+
+export interface ScriptFile {
+  readonly path: string;
+  /** Never throws: a file left behind is swept away at a later start. */
+  remove(): Promise<void>;
+}
+
+const staleAfterMs = 600_000;
+let counter = 0;
+
+/** Opens `path`, or the first that can be made of /run/portwright, $XDG_RUNTIME_DIR/portwright and one in the temporary directory. */
+export async function openRuntimeDirectory(path?: string): Promise<RuntimeDirectory> {
+  const directory = path === undefined ? await firstUsable(defaultPaths()) : await makePrivate(path);
+  await sweep(directory);
+  return {
+    path: directory,
+    write: (name, text) => writeWhole(join(directory, `script-${process.pid}-${counter++}-${name}`), text),
+    link: (name, target) => makeLink(join(directory, name), target),
+  };
+}
+
+function defaultPaths(): readonly string[] {
+  const user = process.getuid?.() ?? 0;
+  const session = process.env['XDG_RUNTIME_DIR'];
+  return [
+    ...(user === 0 ? ['/run/portwright'] : []),
+    ...(session === undefined || session === '' ? [] : [join(session, 'portwright')]),
+    join(tmpdir(), `portwright-${user}`),
+  ];
+}
+
+async function firstUsable(paths: readonly string[]): Promise<string> {
+  const failures: unknown[] = [];
+  for (const path of paths) {
+    try {
+      return await makePrivate(path);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  const reasons = failures.map((error) => (error as Error).message).join('; ');
+  throw new RuntimeFileError(`no private directory for scripts: ${reasons}`, failures[0]);
+}
+
+async function makePrivate(path: string): Promise<string> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    const found = await lstat(path);
+    const user = process.getuid?.() ?? found.uid;
+    // Somebody else's directory, or a link to one, could swap a script between our writing and the tool's reading.
+    if (!found.isDirectory() || found.uid !== user) {
+      throw new Error(`it is not a directory of user ${user}; remove it or name another`);
+    }
+    // A volume is often open to all; its mode is not ours to change.
+    if ((found.mode & 0o077) !== 0) return await makePrivate(join(path, 'portwright'));
+    return path;
+  } catch (error) {
+    if (error instanceof RuntimeFileError) throw error;
+    throw new RuntimeFileError(`cannot use the runtime directory ${path}: ${(error as Error).message}`, error);
+  }
+}
+
+/** Scripts of a process that was killed; a living one keeps its script for seconds. */
+async function sweep(directory: string): Promise<void> {
+  const now = Date.now();
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith('script-')) continue;
+    const path = join(directory, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined && now - found.mtimeMs > staleAfterMs) await rm(path, { force: true });
+  }
+}
+
+async function writeWhole(path: string, text: string): Promise<ScriptFile> {
+  const remove = () => rm(path, { force: true }).catch(() => undefined);
+  try {
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(text, 'utf8');
+      const { size } = await file.stat();
+      const wanted = Buffer.byteLength(text, 'utf8');
+      if (size !== wanted) throw new Error(`only ${size} of ${wanted} bytes were written`);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    await remove();
+    const bytes = Buffer.byteLength(text, 'utf8');
+    const advice = 'no rule was touched; make room there or name another runtime directory';
+    throw new RuntimeFileError(`cannot write ${bytes} bytes to ${path}: ${(error as Error).message}; ${advice}`, error);
+  }
+  return { path, remove };
+}
+
+async function makeLink(path: string, target: string): Promise<string> {
+  try {
+    await symlink(target, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return path;
+}
