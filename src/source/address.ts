@@ -30,7 +30,7 @@ export function parseAddress(text: string): Address | undefined {
   const plain = text.replace(leadingZeros, '$1');
   if (isIPv4(plain)) return { family: 'IPv4', text: plain };
   if (!isIPv6(plain) || plain.includes('%')) return undefined;
-  const address = ipaddr.IPv6.parse(plain);
+  const address = ipaddr.IPv6.parse(plain.replace(dottedTail, hexGroups));
   return address.isIPv4MappedAddress()
     ? { family: 'IPv4', text: address.toIPv4Address().toString() }
     : { family: 'IPv6', text: address.toRFC5952String() };
@@ -77,6 +77,13 @@ function ipv6Kind(canonical: string): AddressKind {
 }
 
 const leadingZeros = /(^|[:.])0+(?=[0-9a-f])/gi;
+const dottedTail = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/;
+
+// ipaddr.js takes every address with a dotted tail for a mapped one.
+function hexGroups(_tail: string, ...octets: string[]): string {
+  const [a = 0, b = 0, c = 0, d = 0] = octets.map(Number);
+  return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+}
 
 /** True for the plain spellings that nearly all objects use; false only means that a closer look is needed. */
 function isCanonicalIPv6(text: string): boolean {
