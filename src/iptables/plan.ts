@@ -1,0 +1,62 @@
+import type { ObjectChange } from '../ruleset/diff.ts';
+import type { Change, Plan, ServiceName } from '../ruleset/plan.ts';
+import type { Ruleset } from '../ruleset/ruleset.ts';
+import { compareIptables } from './compare.ts';
+import { isServicePortChain } from './ownership.ts';
+import { iptablesScripts } from './script.ts';
+import type { IptablesTarget } from './script.ts';
+import { serviceIndex, serviceOfRule } from './service.ts';
+
+/** An object that differs, and the Service it belongs to as a whole. */
+export interface AttributedChange extends ObjectChange {
+  readonly service?: ServiceName;
+}
+
+export interface IptablesPlan extends Plan {
+  /** What the scripts make of the live ruleset. */
+  readonly objects: readonly ObjectChange[];
+}
+
+/** What differs, by Service, and the scripts that remove the difference; none when nothing differs. */
+export function planIptables(live: Ruleset, desired: Ruleset, target: IptablesTarget): IptablesPlan {
+  const objects = attribute(compareIptables(live, desired), live, desired);
+  return {
+    objects,
+    changes: objects.flatMap(changesOf),
+    scripts: iptablesScripts(objects, live, target),
+  };
+}
+
+function attribute(changes: readonly ObjectChange[], live: Ruleset, desired: Ruleset): AttributedChange[] {
+  let index: ((chain: string) => ServiceName | undefined) | undefined;
+  return changes.map((change) => {
+    const { table, name, lines } = change.object;
+    if (!isServicePortChain(table, name)) return change;
+    const named = lines.map(serviceOfRule).find((service) => service !== undefined);
+    // Only rules without comments need a look at the whole ruleset.
+    const service = named ?? (index ??= serviceIndex(live, desired))(name);
+    return service === undefined ? change : { ...change, service };
+  });
+}
+
+/** One change for a chain of one Service; for a chain that Services share, one for each Service concerned. */
+function changesOf(change: AttributedChange): Change[] {
+  const object = `${change.object.table} ${change.object.name}`;
+  const { kind, removed, added, service } = change;
+  if (service !== undefined || change.object.isOrdered || change.object.kind === 'hooks') {
+    return [{ object, kind, before: removed, after: added, ...(service === undefined ? {} : { service }) }];
+  }
+  const byService = new Map<string, { service?: ServiceName; before: string[]; after: string[] }>();
+  const put = (line: string, side: 'before' | 'after') => {
+    const owner = serviceOfRule(line);
+    const key = owner === undefined ? '' : `${owner.namespace}/${owner.name}`;
+    const group = byService.get(key) ?? { ...(owner === undefined ? {} : { service: owner }), before: [], after: [] };
+    byService.set(key, group);
+    group[side].push(line);
+  };
+  for (const line of removed) put(line, 'before');
+  for (const line of added) put(line, 'after');
+  // A new dispatch chain without a rule yet is a change too.
+  if (byService.size === 0) return [{ object, kind, before: [], after: [] }];
+  return [...byService.values()].map((group) => ({ object, kind, ...group }));
+}
