@@ -1,0 +1,34 @@
+import { contains, parseAddress, parseRange } from './walk-address.ts';
+import type { Address } from './walk-address.ts';
+import type { Host } from './walk-program.ts';
+
+export interface HostFacts {
+  /** All addresses of the node's interfaces. */
+  readonly addresses: readonly string[];
+  /** The node's own addresses, one of each family: what packets to other nodes carry. */
+  readonly primaryAddresses: readonly string[];
+  /** The ranges of the pods on this node. */
+  readonly podCIDRs: readonly string[];
+}
+
+const loopback = ['127.0.0.0/8', '::1'].flatMap((range) => parseRange(range) ?? []);
+
+/**
+ * The node as the walker needs it. Without its routes, this is how a usual node is wired: pods of the node are
+ * behind an interface with an address of their range, everything else is reached from the node's primary address.
+ */
+export function hostOf(facts: HostFacts): Host {
+  const addresses = facts.addresses.flatMap((text) => parseAddress(text) ?? []);
+  const primaries = facts.primaryAddresses.flatMap((text) => parseAddress(text) ?? []);
+  const podRanges = facts.podCIDRs.flatMap((text) => parseRange(text) ?? []);
+  const own = new Set([...addresses, ...primaries].map((address) => address.text));
+  const isLocal = (address: Address): boolean =>
+    own.has(address.text) || loopback.some((range) => contains(range, address));
+  const sourceFor = (destination: Address): Address | undefined => {
+    if (isLocal(destination)) return destination;
+    const podRange = podRanges.find((range) => contains(range, destination));
+    if (podRange !== undefined) return addresses.find((address) => contains(podRange, address));
+    return primaries.find((address) => address.isV6 === destination.isV6);
+  };
+  return { isLocal, sourceFor };
+}
