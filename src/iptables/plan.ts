@@ -17,9 +17,19 @@ export interface IptablesPlan extends Plan {
   readonly objects: readonly ObjectChange[];
 }
 
-/** What differs, by Service, and the scripts that remove the difference; none when nothing differs. */
-export function planIptables(live: Ruleset, desired: Ruleset, target: IptablesTarget): IptablesPlan {
-  const objects = attribute(compareIptables(live, desired), live, desired);
+/**
+ * What differs, by Service, and the scripts that remove the difference; none when nothing differs. What belongs to
+ * a withheld Service stays as it is live: its last good rules, or none.
+ */
+export function planIptables(
+  live: Ruleset,
+  desired: Ruleset,
+  target: IptablesTarget,
+  isWithheld: (service: ServiceName) => boolean = () => false,
+): IptablesPlan {
+  const objects = attribute(compareIptables(live, desired), live, desired).flatMap((change) =>
+    withoutWithheld(change, isWithheld),
+  );
   return {
     objects,
     changes: objects.flatMap(changesOf),
@@ -37,6 +47,20 @@ function attribute(changes: readonly ObjectChange[], live: Ruleset, desired: Rul
     const service = named ?? (index ??= serviceIndex(live, desired))(name);
     return service === undefined ? change : { ...change, service };
   });
+}
+
+function withoutWithheld(change: AttributedChange, isWithheld: (service: ServiceName) => boolean): AttributedChange[] {
+  if (change.service !== undefined) return isWithheld(change.service) ? [] : [change];
+  if (change.object.isOrdered || change.object.kind === 'hooks') return [change];
+  const isOther = (line: string) => {
+    const service = serviceOfRule(line);
+    return service === undefined || !isWithheld(service);
+  };
+  const removed = change.removed.filter(isOther);
+  const added = change.added.filter(isOther);
+  if (removed.length === change.removed.length && added.length === change.added.length) return [change];
+  if (removed.length + added.length === 0 && change.kind === 'change') return [];
+  return [{ ...change, removed, added, object: { ...change.object, lines: change.object.lines.filter(isOther) } }];
 }
 
 /** One change for a chain of one Service; for a chain that Services share, one for each Service concerned. */

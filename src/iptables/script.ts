@@ -39,12 +39,12 @@ export function iptablesScripts(changes: readonly Changed[], live: Ruleset, targ
     ...table('filter', filter.flatMap(take)),
   ];
   const deleted = changes.filter((change) => change.kind === 'delete' && change.object.kind === 'chain');
-  const cleanUp = [...new Set(deleted.map((change) => change.object.table))].flatMap((name) =>
+  const removals = [...new Set(deleted.map((change) => change.object.table))].flatMap((name) =>
     removal(name, deleted.filter((change) => change.object.table === name)),
   );
   return [
     ...(segments.length === 0 ? [] : [{ tool, phase: 'change', segments } as const]),
-    ...(cleanUp.length === 0 ? [] : [{ tool, phase: 'clean-up', segments: cleanUp } as const]),
+    ...(removals.length === 0 ? [] : [{ tool, phase: 'clean-up', segments: removals } as const]),
   ];
 }
 
@@ -143,6 +143,7 @@ function ruleSegments(
   });
 }
 
+/** All emptied before any is removed: they may call each other. */
 function removal(name: string, deleted: readonly Changed[]): Segment[] {
   const each = (write: (chain: string) => string) =>
     deleted.map(({ object, service }) => ({

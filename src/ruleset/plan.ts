@@ -53,3 +53,17 @@ export function serviceAtLine(script: Script, line: number): ServiceName | undef
   }
   return undefined;
 }
+
+/** The script without line `line` (counted from 1); the same script when it has no such line. */
+export function withoutLine(script: Script, line: number): Script {
+  let start = 0;
+  const segments = script.segments.flatMap((segment) => {
+    const texts = segment.text.split('\n').slice(0, -1);
+    const index = line - start - 1;
+    start += texts.length;
+    if (index < 0 || index >= texts.length) return [segment];
+    const rest = texts.toSpliced(index, 1);
+    return rest.length === 0 ? [] : [{ ...segment, text: rest.map((text) => `${text}\n`).join('') }];
+  });
+  return { ...script, segments };
+}

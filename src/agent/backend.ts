@@ -1,0 +1,30 @@
+import type { IPFamily } from '../source/objects.ts';
+import type { ProxyModel } from '../model/model.ts';
+import type { ObjectChange } from '../ruleset/diff.ts';
+import type { Plan, Script, ServiceName } from '../ruleset/plan.ts';
+import type { Ruleset } from '../ruleset/ruleset.ts';
+
+/** A plan, and what its scripts make of the objects they touch. */
+export interface BackendPlan extends Plan {
+  readonly objects: readonly ObjectChange[];
+}
+
+/** One mode for one IP family: what goes in (the model) and what comes out (rulesets and plans), and its tool. */
+export interface Backend {
+  readonly mode: 'iptables' | 'nftables';
+  readonly family: IPFamily;
+  /** What the tool would print if we were done. */
+  render(model: ProxyModel): string;
+  desired(model: ProxyModel): Ruleset;
+  /** Reads a listing; throws an error that names the line when it is none. */
+  parse(text: string): Ruleset;
+  /** What belongs to a withheld Service stays as it is live. */
+  plan(live: Ruleset, desired: Ruleset, isWithheld?: (service: ServiceName) => boolean): BackendPlan;
+  /** Removes all that is ours or kube-proxy's in this mode. */
+  planCleanup(live: Ruleset): BackendPlan;
+  list(): Promise<Ruleset>;
+  /** Throws LoadError. */
+  load(script: Script): Promise<void>;
+  /** Whether the kernel takes the script where no rules are: tells a bad rule from a bad moment. */
+  tryLoad(script: Script): Promise<boolean>;
+}
