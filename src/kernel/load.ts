@@ -1,13 +1,15 @@
 import { classify, ownLockExitCode, type LoadFailure } from './classify.ts';
+import type { Committer } from './committer.ts';
 import { LoadError } from './errors.ts';
 import { lockHolder } from './lock-holder.ts';
 import type { Run, RunResult, Wrapper } from './run.ts';
 import type { RuntimeDirectory } from './runtime-directory.ts';
 
-/** What loading needs: a way to run, and a place for scripts and our lock. */
+/** What loading needs: a way to run, a place for scripts and our lock, and the name we commit under. */
 export interface LoadEffects {
   readonly run: Run;
   readonly directory: RuntimeDirectory;
+  readonly committer: Committer;
 }
 
 /** A tool that takes a script file as its last argument. */
@@ -19,7 +21,7 @@ export interface Applier {
 /** A script the kernel took. */
 export interface Loaded {
   readonly durationMs: number;
-  /** The process that committed, as `nft monitor` names it where no PID namespace stands between. */
+  /** The process that committed, in our PID namespace. */
   readonly pid?: number;
 }
 
@@ -29,7 +31,8 @@ const ownLockSeconds = 10;
 export async function load(effects: LoadEffects, applier: Applier, script: string): Promise<Loaded> {
   const file = await effects.directory.write(`${applier.tool}.rules`, script);
   try {
-    const result = await effects.run(applier.tool, [...applier.args, file.path], {
+    const command = await effects.committer.command(applier.tool);
+    const result = await effects.run(command.tool, [...command.args, ...applier.args, file.path], {
       through: dieWithUsAndQueue(`${effects.directory.path}/lock`),
       timeoutMs: deadlineMs(script),
     });

@@ -36,7 +36,7 @@ export async function kernelVersion(files: Files): Promise<Version | undefined> 
 }
 
 // Never `list ruleset`: tables of others may hold what this nft does not know.
-async function listTable(effects: LoadEffects, family: IpFamily): Promise<string> {
+async function listTable(effects: Pick<LoadEffects, 'run'>, family: IpFamily): Promise<string> {
   const kernelFamily = family === 'IPv4' ? 'ip' : 'ip6';
   // -s leaves out what changes by itself: expiry times, counters.
   const result = await effects.run('nft', ['-s', 'list', 'table', kernelFamily, 'kube-proxy'], { timeoutMs: 120_000 });
@@ -45,7 +45,7 @@ async function listTable(effects: LoadEffects, family: IpFamily): Promise<string
   throw new CommandError(result, `reading table ${kernelFamily} kube-proxy with nft`);
 }
 
-async function checkedVersion(effects: LoadEffects): Promise<Version> {
+async function checkedVersion(effects: Pick<LoadEffects, 'run'>): Promise<Version> {
   const result = await effects.run('nft', ['--version']);
   const version = parseVersion(result.stdout);
   if (result.exitCode !== 0 || version === undefined) throw new CommandError(result, 'version of nft');

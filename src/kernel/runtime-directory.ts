@@ -1,4 +1,4 @@
-import { lstat, mkdir, open, readdir, rm, stat, symlink } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeFileError } from './errors.ts';
@@ -8,8 +8,8 @@ export interface RuntimeDirectory {
   readonly path: string;
   /** Writes a script wholly or throws RuntimeFileError; a tool never sees a short one. Remove it after use. */
   write(name: string, text: string): Promise<ScriptFile>;
-  /** A link to a tool under a name of ours; makes it if it is not there. */
-  link(name: string, target: string): Promise<string>;
+  /** The path of a link to a tool, under a name of ours; made if it is not there (any more). */
+  link(group: string, name: string, target: string): Promise<string>;
 }
 
 export interface ScriptFile {
@@ -28,7 +28,7 @@ export async function openRuntimeDirectory(path?: string): Promise<RuntimeDirect
   return {
     path: directory,
     write: (name, text) => writeWhole(join(directory, `script-${process.pid}-${counter++}-${name}`), text),
-    link: (name, target) => makeLink(join(directory, name), target),
+    link: (group, name, target) => makeLink(join(directory, group), name, target),
   };
 }
 
@@ -73,14 +73,16 @@ async function makePrivate(path: string): Promise<string> {
   }
 }
 
-/** Scripts of a process that was killed; a living one keeps its script for seconds. */
+/** What a killed process left: a living one keeps a script for seconds, and makes a missing link again. */
 async function sweep(directory: string): Promise<void> {
   const now = Date.now();
-  for (const name of await readdir(directory)) {
-    if (!name.startsWith('script-')) continue;
-    const path = join(directory, name);
-    const found = await stat(path).catch(() => undefined);
-    if (found !== undefined && now - found.mtimeMs > staleAfterMs) await rm(path, { force: true });
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory() && entry.name.startsWith('as-')) await sweep(path);
+    else if (entry.name.startsWith('script-') || entry.isSymbolicLink()) {
+      const found = await lstat(path).catch(() => undefined);
+      if (found !== undefined && now - found.mtimeMs > staleAfterMs) await rm(path, { force: true });
+    }
   }
 }
 
@@ -105,11 +107,15 @@ async function writeWhole(path: string, text: string): Promise<ScriptFile> {
   return { path, remove };
 }
 
-async function makeLink(path: string, target: string): Promise<string> {
+async function makeLink(directory: string, name: string, target: string): Promise<string> {
+  const path = join(directory, name);
   try {
+    await mkdir(directory, { mode: 0o700, recursive: true });
     await symlink(target, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+      throw new RuntimeFileError(`cannot make the link ${path}: ${(error as Error).message}`, error);
+    }
   }
   return path;
 }

@@ -1,6 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createCommitter, type Committer } from '../../src/kernel/committer.ts';
+import { createFollow, type Follow } from '../../src/kernel/follow.ts';
 import { filesThrough, type Files } from '../../src/kernel/files.ts';
 import { createRun, type CommandOptions, type Run, type Wrapper } from '../../src/kernel/run.ts';
 import { openRuntimeDirectory, type RuntimeDirectory } from '../../src/kernel/runtime-directory.ts';
@@ -13,7 +15,9 @@ export interface KernelLab {
   readonly options: CommandOptions;
   readonly run: Run;
   readonly files: Files;
+  readonly follow: Follow;
   readonly directory: RuntimeDirectory;
+  readonly committer: Committer;
   remove(): Promise<void>;
 }
 
@@ -24,12 +28,15 @@ export async function createKernelLab(label: string): Promise<KernelLab> {
   const options = { paths: createToolPaths(process.env['PATH']), prefix, env: namespace.env };
   const run = createRun(options);
   const path = await mkdtemp(join(tmpdir(), 'pw-kernel-'));
+  const directory = await openRuntimeDirectory(path);
   return {
     namespace,
     options,
     run,
     files: filesThrough(run),
-    directory: await openRuntimeDirectory(path),
+    follow: createFollow(options),
+    directory,
+    committer: createCommitter(directory, options.paths),
     remove: async () => {
       await namespace.remove();
       await rm(path, { recursive: true, force: true });

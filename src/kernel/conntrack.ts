@@ -1,0 +1,108 @@
+import { CommandError } from './errors.ts';
+import type { IpFamily } from './iptables-tools.ts';
+import type { Run } from './run.ts';
+import type { RuntimeDirectory } from './runtime-directory.ts';
+
+/** A tracked UDP flow: what the client sent to, and who answers. Addresses as the kernel prints them. */
+export interface UdpFlow {
+  readonly family: IpFamily;
+  readonly original: FlowDirection;
+  readonly reply: FlowDirection;
+}
+
+/** One direction of a flow. */
+export interface FlowDirection {
+  readonly source: string;
+  readonly destination: string;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+}
+
+/** The kernel's table of connections, as far as UDP goes. */
+export interface Conntrack {
+  /** Throws CommandError. */
+  listUdp(family: IpFamily): Promise<readonly UdpFlow[]>;
+  /** Deletes exactly these flows, a batch a process; those already gone count as deleted. Throws CommandError. */
+  delete(flows: readonly UdpFlow[]): Promise<void>;
+}
+
+/** Each deletion looks through the kernel's table; a batch of this size stays well below a second. */
+const batchSize = 200;
+
+export function createConntrack(effects: { readonly run: Run; readonly directory: RuntimeDirectory }): Conntrack {
+  return {
+    listUdp: async (family) => {
+      const args = ['-L', '-p', 'udp', '-f', family === 'IPv4' ? 'ipv4' : 'ipv6', '-o', 'extended'];
+      const result = await effects.run('conntrack', args);
+      if (result.exitCode !== 0 || result.isTruncated) throw new CommandError(result, `listing UDP flows of ${family}`);
+      return parseFlows(result.stdout, family);
+    },
+    delete: async (flows) => {
+      for (let start = 0; start < flows.length; start += batchSize) {
+        await deleteBatch(effects, flows.slice(start, start + batchSize));
+      }
+    },
+  };
+}
+
+/** Lines: `ipv4 2 udp 17 29 src=… dst=… sport=… dport=… [UNREPLIED] src=… dst=… sport=… dport=… mark=0 use=1`. */
+function parseFlows(text: string, family: IpFamily): readonly UdpFlow[] {
+  return text.split('\n').flatMap((line) => {
+    const [original, reply] = parseDirections(line);
+    return original === undefined || reply === undefined ? [] : [{ family, original, reply }];
+  });
+}
+
+function parseDirections(line: string): readonly FlowDirection[] {
+  const directions: FlowDirection[] = [];
+  let values = new Map<string, string>();
+  for (const field of line.split(' ')) {
+    const equals = field.indexOf('=');
+    values.set(field.slice(0, equals), field.slice(equals + 1));
+    if (!field.startsWith('dport=')) continue;
+    directions.push({
+      source: values.get('src') ?? '',
+      destination: values.get('dst') ?? '',
+      sourcePort: Number(values.get('sport')),
+      destinationPort: Number(values.get('dport')),
+    });
+    values = new Map();
+  }
+  return directions;
+}
+
+async function deleteBatch(
+  effects: { readonly run: Run; readonly directory: RuntimeDirectory },
+  flows: readonly UdpFlow[],
+): Promise<void> {
+  const file = await effects.directory.write(
+    'conntrack',
+    flows.map((flow) => `${deletion(flow).join(' ')}\n`).join(''),
+  );
+  try {
+    const result = await effects.run('conntrack', ['-R', file.path], { timeoutMs: 60_000 });
+    if (result.exitCode === 0 || deletedNothing(result.stderr)) return;
+    if (!/Unknown|unrecognized|invalid option/i.test(result.stderr))
+      throw new CommandError(result, 'deleting UDP flows');
+  } finally {
+    await file.remove();
+  }
+  // Before 1.4.7 conntrack reads no file of commands.
+  for (const flow of flows) {
+    const result = await effects.run('conntrack', deletion(flow));
+    if (result.exitCode !== 0 && !deletedNothing(result.stderr)) throw new CommandError(result, 'deleting a UDP flow');
+  }
+}
+
+/** Exit code 1, but the flow is gone, and that is what we want. */
+function deletedNothing(stderr: string): boolean {
+  return stderr.includes('0 flow entries have been deleted');
+}
+
+function deletion({ family, original, reply }: UdpFlow): readonly string[] {
+  const to = ['-s', original.source, '-d', original.destination];
+  const toPorts = ['--sport', String(original.sourcePort), '--dport', String(original.destinationPort)];
+  const back = ['-r', reply.source, '-q', reply.destination];
+  const backPorts = ['--reply-port-src', String(reply.sourcePort), '--reply-port-dst', String(reply.destinationPort)];
+  return ['-D', '-p', 'udp', '-f', family === 'IPv4' ? 'ipv4' : 'ipv6', ...to, ...toPorts, ...back, ...backPorts];
+}

@@ -1,0 +1,76 @@
+import { expect } from 'chai';
+import { execFileSync } from 'node:child_process';
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RuntimeFileError } from '../../src/kernel/errors.ts';
+import { openRuntimeDirectory } from '../../src/kernel/runtime-directory.ts';
+import { rejection } from './lab.ts';
+
+describe('the runtime directory', () => {
+  let parent: string;
+
+  beforeEach(async () => {
+    parent = await mkdtemp(join(tmpdir(), 'pw-runtime-'));
+  });
+  afterEach(() => rm(parent, { recursive: true }));
+
+  it('is made private, and so are the scripts in it', async () => {
+    const directory = await openRuntimeDirectory(join(parent, 'a', 'b'));
+    const script = await directory.write('nft', 'add table ip x # ä\n');
+    expect((await lstat(directory.path)).mode & 0o777).to.equal(0o700);
+    expect((await lstat(script.path)).mode & 0o777).to.equal(0o600);
+    expect(await readFile(script.path, 'utf8')).to.equal('add table ip x # ä\n');
+    await script.remove();
+    await script.remove();
+    expect(await readdir(directory.path)).to.deep.equal([]);
+  });
+
+  it('is a private one inside a volume that is open to all, whose mode stays', async () => {
+    await chmod(parent, 0o777);
+    expect((await openRuntimeDirectory(parent)).path).to.equal(join(parent, 'portwright'));
+    expect((await lstat(parent)).mode & 0o777).to.equal(0o777);
+  });
+
+  it('is not a link that somebody laid', async () => {
+    await mkdir(join(parent, 'theirs'));
+    await symlink(join(parent, 'theirs'), join(parent, 'link'));
+    const error = await rejection(openRuntimeDirectory(join(parent, 'link')));
+    expect(error).to.be.instanceOf(RuntimeFileError);
+    expect((error as Error).message).to.contain(join(parent, 'link'));
+  });
+
+  it('gives two scripts two files', async () => {
+    const directory = await openRuntimeDirectory(join(parent, 'x'));
+    const [one, two] = [await directory.write('nft', '1'), await directory.write('nft', '2')];
+    expect(one.path).to.not.equal(two.path);
+  });
+
+  it('is swept of what a killed process left, not of what is in use', async () => {
+    const path = join(parent, 'x');
+    const directory = await openRuntimeDirectory(path);
+    const fresh = await directory.write('nft', '1');
+    await writeFile(join(path, 'script-1-1-nft'), 'old');
+    await utimes(join(path, 'script-1-1-nft'), 1, 1);
+    await writeFile(join(path, 'lock'), '');
+    await utimes(join(path, 'lock'), 1, 1);
+    await openRuntimeDirectory(path);
+    expect((await readdir(path)).toSorted()).to.deep.equal(['lock', fresh.path.slice(path.length + 1)]);
+  });
+
+  it('never leaves a short script where there is no room, and names the path', async () => {
+    if (process.getuid?.() !== 0) throw new Error('this test mounts a small tmpfs: run it as root');
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0700', 'pw-test', parent]);
+    try {
+      const directory = await openRuntimeDirectory(parent);
+      const error = await rejection(directory.write('nft', 'x'.repeat(200_000)));
+      expect(error).to.be.instanceOf(RuntimeFileError);
+      expect((error as Error).message)
+        .to.contain(`200000 bytes to ${parent}/script-`)
+        .and.to.contain('ENOSPC');
+      expect(await readdir(parent)).to.deep.equal([]);
+    } finally {
+      execFileSync('umount', [parent]);
+    }
+  });
+});
