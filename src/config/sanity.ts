@@ -1,0 +1,79 @@
+import { addressKind, parseCidr } from '../source/address.ts';
+import type { IPFamily, Node } from '../source/objects.ts';
+import type { Config } from './config.ts';
+import { localDetector, nodeIPs, nodePortCidrs, podCidrs } from './node.ts';
+
+/** What is odd about a configuration on this node: `fatal` when it cannot work at all. */
+export interface SanityFindings {
+  readonly warnings: readonly string[];
+  readonly fatal: readonly string[];
+}
+
+/**
+ * Compares the configuration with the node it is to work on. `hostFamilies` are those the host can do.
+ */
+export function checkSanity(config: Config, node: Node | undefined, hostFamilies: readonly IPFamily[]): SanityFindings {
+  const { primaryFamily } = nodeIPs(config, node);
+  const isSingleStack = hostFamilies.length < 2;
+  const wrongCidrs = onlyOtherFamily(detectionCidrs(config, node), primaryFamily)
+    ? [`${detectionField(config)} has no CIDR of ${primaryFamily}, the node's primary family`]
+    : [];
+  return {
+    fatal: isSingleStack ? wrongCidrs : [],
+    warnings: [
+      ...(isSingleStack ? [] : wrongCidrs),
+      ...nodePortWarnings(config, node, primaryFamily),
+      ...detectionWarnings(config, node, primaryFamily),
+      ...(isSingleStack ? otherFamilyAddresses(config, primaryFamily) : []),
+    ],
+  };
+}
+
+/** The CIDRs that the selected way of detection goes by. */
+function detectionCidrs({ detectLocal }: Config, node: Node | undefined): readonly string[] {
+  if (detectLocal.mode === 'ClusterCIDR') return detectLocal.clusterCIDRs;
+  return detectLocal.mode === 'NodeCIDR' ? podCidrs(node) : [];
+}
+
+function detectionField({ detectLocal }: Config): string {
+  return detectLocal.mode === 'NodeCIDR' ? "the Node's spec.podCIDRs" : 'clusterCIDR';
+}
+
+function onlyOtherFamily(cidrs: readonly string[], family: IPFamily): boolean {
+  return cidrs.length > 0 && cidrs.every((cidr) => parseCidr(cidr)?.family !== family);
+}
+
+function nodePortWarnings(config: Config, node: Node | undefined, primary: IPFamily): string[] {
+  if (config.nodePortAddresses.length === 0) {
+    return ['nodePortAddresses is not set: node ports answer on all addresses of this node; consider "primary"'];
+  }
+  const cidrs = nodePortCidrs(config, node);
+  if (onlyOtherFamily(cidrs, primary)) {
+    return [
+      `nodePortAddresses has no CIDR of ${primary}, the node's primary family: node ports answer on all its addresses`,
+    ];
+  }
+  const families = new Set(
+    [...detectionCidrs(config, node), ...podCidrs(node), ...cidrs].map((cidr) => parseCidr(cidr)?.family),
+  );
+  const isDualStack = families.has('IPv4') && families.has('IPv6');
+  if (!isDualStack || cidrs.length === 0 || cidrs.some((cidr) => parseCidr(cidr)?.family !== primary)) return [];
+  const other = primary === 'IPv4' ? 'IPv6' : 'IPv4';
+  return [`nodePortAddresses has CIDRs of ${primary} only: node ports answer on all addresses of ${other}`];
+}
+
+function detectionWarnings(config: Config, node: Node | undefined, primary: IPFamily): string[] {
+  const isKnown = localDetector(config, node, primary) !== undefined;
+  if (isKnown || onlyOtherFamily(detectionCidrs(config, node), primary)) return [];
+  const effect = 'traffic of local pods cannot be told from other traffic';
+  return [`${detectionField(config)} is not set: ${effect}`];
+}
+
+function otherFamilyAddresses(config: Config, primary: IPFamily): string[] {
+  const servers = { healthzBindAddress: config.healthzBindAddress, metricsBindAddress: config.metricsBindAddress };
+  return Object.entries(servers).flatMap(([field, bind]) => {
+    if (bind === undefined || addressKind(bind.address) === 'unspecified') return [];
+    const family = bind.address.includes(':') ? 'IPv6' : 'IPv4';
+    return family === primary ? [] : [`${field} is an address of ${family}, which this host does not have`];
+  });
+}
