@@ -54,7 +54,8 @@ export function classify(outcome: LoadOutcome): LoadFailure {
   const line = failingLine(outcome);
   const lineText = line === undefined ? undefined : textOfLine(outcome.script, line);
   const sign = signs.find((candidate) => fits(candidate, outcome, lineText)) ?? fallback(outcome);
-  const isGuiltyLine = line !== undefined && lineText !== undefined && !['', 'COMMIT'].includes(lineText);
+  const isGuiltyLine =
+    sign.kind !== 'environment' && line !== undefined && lineText !== undefined && !['', 'COMMIT'].includes(lineText);
   const where = isGuiltyLine ? ` (line ${line}: ${excerpt(lineText)})` : '';
   return {
     kind: sign.kind,

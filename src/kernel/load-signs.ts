@@ -48,6 +48,12 @@ export const signs: readonly Sign[] = [
   },
   {
     kind: 'environment',
+    stderr: /(unable to initialize table|table name) '(nat|filter|mangle)'/,
+    means: 'This kernel has no such table for this variant and family, or the rights to use it are missing',
+    todo: 'Load the kernel module, choose the other variant, or run with CAP_NET_ADMIN and CAP_NET_RAW',
+  },
+  {
+    kind: 'environment',
     stderr: /error while loading shared libraries|failed to execute|exec of .* failed|not installed|Exec format error/,
     means: 'The tool cannot be started',
     todo: 'Install it for this architecture, and look at the limit of open files',
@@ -108,12 +114,6 @@ export const signs: readonly Sign[] = [
     stderr: /Couldn't load target `(MASQUERADE|DNAT|REJECT|MARK|ACCEPT|DROP|RETURN)'/,
     means: 'This iptables lacks a target that the rule needs',
     todo: 'Install all of the iptables package',
-  },
-  {
-    kind: 'unsupported-feature',
-    stderr: /(unable to initialize table|table name) '(nat|filter|mangle)'/,
-    means: 'This kernel has no such table for this variant and family',
-    todo: 'Load the kernel module, or choose the other variant',
   },
   {
     kind: 'unsupported-feature',

@@ -241,8 +241,7 @@ const cases: readonly [
       exitCode: 2,
       stderr: `${shell}iptables-restore: unable to initialize table 'nat'\nError occurred at line: 1\n`,
     },
-    'unsupported-feature',
-    1,
+    'environment',
   ],
   [
     'legacy: a chain name of 29',
