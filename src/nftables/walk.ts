@@ -1,0 +1,81 @@
+import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
+import type { BaseChain, Hook, Program, WalkRule, WalkTable } from '../ruleset/walk-program.ts';
+import { readElements } from './rule-elements.ts';
+import type { Elements } from './rule-elements.ts';
+import { Words } from './rule-reader.ts';
+import { meaningOf } from './rule-words.ts';
+import { parseRule } from './rule.ts';
+import type { Rule } from './rule.ts';
+import { runRule } from './walk-rule.ts';
+import type { Collections } from './walk-evaluate.ts';
+
+const hooks = new Map<string, Hook>(
+  (['prerouting', 'input', 'forward', 'output', 'postrouting'] as const).map((hook) => [hook, hook]),
+);
+
+/** The names that `nft` prints for priorities in the families ip, ip6 and inet. */
+const priorities = new Map([
+  ['raw', -300],
+  ['mangle', -150],
+  ['dstnat', -100],
+  ['filter', 0],
+  ['security', 50],
+  ['srcnat', 100],
+]);
+
+/** Makes tables executable, foreign ones among them. Tables of families that do not carry IP packets are left out. */
+export function nftablesProgram({ objects }: Ruleset): Program {
+  const tables = new Map<string, WalkTable & { readonly collections: Map<string, Elements> }>();
+  const baseChains: BaseChain[] = [];
+  for (const object of objects.values()) {
+    if (!/^(?:ip|ip6|inet) /.test(object.table)) continue;
+    const table = tables.get(object.table) ?? { name: object.table, chains: new Map(), collections: new Map() };
+    tables.set(object.table, table);
+    if (object.kind === 'set' || object.kind === 'map') table.collections.set(object.name, collectionOf(object));
+    if (object.kind !== 'chain') continue;
+    const rules = [...object.lines, ...object.tail].map((line) => executable(parseRule(line), table.collections));
+    const chain = { table, name: object.name, rules };
+    table.chains.set(object.name, chain);
+    const base = baseOf(object);
+    if (base !== undefined) baseChains.push({ ...base, chain });
+  }
+  return { baseChains };
+}
+
+function executable(rule: Rule, collections: Collections): WalkRule {
+  return {
+    line: rule.line,
+    run: (state) => runRule(rule, state, collections),
+    meaning: (branch) => meaningOf(rule, branch),
+  };
+}
+
+/** `type nat hook prerouting priority dstnat + 5; policy accept;` */
+function baseOf({ table, definition }: RulesetObject): Omit<BaseChain, 'chain'> | undefined {
+  const text = definition.join(' ');
+  const parts = /\btype (\w+) hook (\w+)(?: device \S+)? priority (-?\w+)(?: ([+-]) (\d+))?/.exec(text);
+  const hook = hooks.get(parts?.[2] ?? '');
+  if (parts === null || hook === undefined) return undefined;
+  const [, type, , named = '', sign, offset = '0'] = parts;
+  const priority = (priorities.get(named) ?? Number(named)) + (sign === '-' ? -Number(offset) : Number(offset));
+  return {
+    hook,
+    priority,
+    isNat: type === 'nat',
+    policy: /\bpolicy drop\b/.test(text) ? 'drop' : 'accept',
+    ...(table.startsWith('inet ') ? {} : { isV6: table.startsWith('ip6 ') }),
+  };
+}
+
+const empty: Elements = { exact: new Map(), ranged: [] };
+
+/** Sets that rules fill hold other clients than the one walked here. */
+function collectionOf({ definition, lines, tail }: RulesetObject): Elements {
+  const text = definition.join(' ');
+  if (/\bflags [\w, ]*\bdynamic\b/.test(text)) return empty;
+  const key = /\btype(?:of)? ([^:;{]*)/.exec(text)?.[1] ?? '';
+  const kinds = key.split(' . ').map((kind) => kind.trim());
+  return readElements(new Words([...lines, ...tail].join(', ')), (part) =>
+    /^inet_proto|l4proto|protocol|nexthdr/.test(kinds[part] ?? ''),
+  );
+}

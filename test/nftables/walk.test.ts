@@ -1,0 +1,27 @@
+import { expect } from 'chai';
+import { nftablesProgram } from '../../src/nftables/walk.ts';
+import { readListing } from '../../src/nftables/walk-listing.ts';
+import { outcomeOf } from '../../src/ruleset/walk-outcome.ts';
+import { walk } from '../../src/ruleset/walk.ts';
+import { cases, flowsOf, inWords, packetOf, readCase, recordedHost, sorted } from '../ruleset/flows.ts';
+
+describe('walking recorded nftables tables', () => {
+  for (const name of cases) {
+    it(`does to every packet what the kernel did: ${name}`, () => {
+      const programs = ['table-ip.nft', 'table-ip6.nft'].map((file) =>
+        nftablesProgram(readListing(readCase(name, file))),
+      );
+      const host = recordedHost();
+      for (const flow of flowsOf(name)) {
+        const outcome = outcomeOf(walk(programs, packetOf(flow), host));
+        const expectation = flow.expect ?? flow.nftables!;
+        expect(inWords(outcome), JSON.stringify(flow)).to.deep.equal(sorted(expectation));
+        expect(outcome.uncertain, JSON.stringify(flow)).to.be.false;
+        expect(outcome.others).to.deep.equal([]);
+        for (const { probability } of outcome.endpoints) {
+          expect(probability).to.be.closeTo(1 / outcome.endpoints.length, 1e-6);
+        }
+      }
+    });
+  }
+});
