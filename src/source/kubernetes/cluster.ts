@@ -1,0 +1,145 @@
+import type { ClusterState, EndpointSlice } from '../objects.ts';
+import type { Effects } from './effects.ts';
+import type { ResourceStatus } from './reflector.ts';
+import { Reflector } from './reflector.ts';
+import type { ApiClient } from './request.ts';
+import type { Resource } from './resource.ts';
+import { endpointSlices, nodeNamed, serviceCIDRs, services } from './resource.ts';
+import { serviceOf, Snapshots } from './snapshot.ts';
+import type { StoreChange, StoredObject } from './store.ts';
+import { Store } from './store.ts';
+
+/** Which cluster to follow, and how. */
+export interface ClusterSourceOptions {
+  readonly client: ApiClient;
+  /** The Node to follow; without one the state has no node. */
+  readonly nodeName?: string;
+  /** How long a watch may be silent (default 90 s; servers send a bookmark about each minute). */
+  readonly silenceMs?: number;
+}
+
+/** A slice that changed: since when for the cluster, for the latency of programming it. */
+export interface EndpointTrigger {
+  /** `namespace/name` of the Service. */
+  readonly service: string;
+  readonly addressType: string;
+  /** RFC 3339, as the slice's controller noted it. Absent: the slice is gone, and times noted before mean nothing. */
+  readonly changedAt?: string;
+}
+
+/** What happened since the last notice. */
+export interface ClusterChange {
+  readonly triggers: readonly EndpointTrigger[];
+}
+
+/** The state of a cluster as its API server tells it, kept up to date for ever. */
+export interface ClusterSource {
+  start(): void;
+  stop(): Promise<void>;
+  /** Nothing until every initial list is complete; then never nothing again. The same object while nothing changed. */
+  snapshot(): ClusterState | undefined;
+  /** Called after each batch of changes, the first time when the first snapshot can be taken. Returns how to unsubscribe. */
+  onChange(listener: (change: ClusterChange) => void): () => void;
+  /** By resource: `services`, `endpointslices`, `nodes`, `servicecidrs`. */
+  status(): ReadonlyMap<string, ResourceStatus>;
+}
+
+const usualSilenceMs = 90_000;
+
+/** Follows the Services, EndpointSlices, ServiceCIDRs and the own Node of a cluster. */
+export function createClusterSource(options: ClusterSourceOptions, effects: Effects): ClusterSource {
+  return new Cluster(options, effects);
+}
+
+interface Follower {
+  start(): void;
+  stop(): Promise<void>;
+  status(): ResourceStatus;
+}
+
+class Cluster implements ClusterSource {
+  readonly #options: ClusterSourceOptions;
+  readonly #effects: Effects;
+  readonly #followers = new Map<string, Follower>();
+  readonly #listeners = new Set<(change: ClusterChange) => void>();
+  readonly #snapshots = new Snapshots();
+  #triggers: EndpointTrigger[] = [];
+  #hasChanged = true;
+  #isSynced = false;
+
+  constructor(options: ClusterSourceOptions, effects: Effects) {
+    this.#options = options;
+    this.#effects = effects;
+    this.#follow(services, (change) => {
+      this.#snapshots.changeService(change);
+    });
+    this.#follow(endpointSlices, (change) => {
+      this.#snapshots.changeSlice(change);
+      // Before the first snapshot there is nobody to be late for.
+      if (this.#isSynced) this.#triggers.push(...triggersOf(change));
+    });
+    this.#follow(serviceCIDRs, (change) => {
+      this.#snapshots.changeServiceCIDR(change);
+    });
+    if (options.nodeName === undefined) return;
+    this.#follow(nodeNamed(options.nodeName), (change) => {
+      this.#snapshots.changeNode(change);
+    });
+  }
+
+  start(): void {
+    for (const follower of this.#followers.values()) follower.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#followers.values()].map((follower) => follower.stop()));
+  }
+
+  snapshot(): ClusterState | undefined {
+    return this.#isSynced ? this.#snapshots.take() : undefined;
+  }
+
+  onChange(listener: (change: ClusterChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  status(): ReadonlyMap<string, ResourceStatus> {
+    return new Map([...this.#followers].map(([name, follower]) => [name, follower.status()]));
+  }
+
+  #follow<T extends StoredObject>(resource: Resource<T>, onChange: (change: StoreChange<T>) => void): void {
+    const store = new Store<T>((change) => {
+      this.#hasChanged = true;
+      onChange(change);
+    });
+    const { client, silenceMs = usualSilenceMs } = this.#options;
+    const onProgress = () => {
+      this.#notify();
+    };
+    const reflector = new Reflector(resource, store, { client, silenceMs, onProgress }, this.#effects);
+    this.#followers.set(resource.name, reflector);
+  }
+
+  #notify(): void {
+    this.#isSynced ||= [...this.#followers.values()].every((follower) => follower.status().isSynced);
+    if (!this.#isSynced || !this.#hasChanged) return;
+    const change = { triggers: this.#triggers };
+    this.#triggers = [];
+    this.#hasChanged = false;
+    for (const listener of this.#listeners) listener(change);
+  }
+}
+
+function triggersOf({ before, after, triggerTime }: StoreChange<EndpointSlice>): readonly EndpointTrigger[] {
+  const triggers: EndpointTrigger[] = [];
+  const oldService = before === undefined ? undefined : serviceOf(before);
+  const newService = after === undefined ? undefined : serviceOf(after);
+  if (before !== undefined && oldService !== undefined && oldService !== newService) {
+    triggers.push({ service: oldService, addressType: before.addressType });
+  }
+  if (after !== undefined && newService !== undefined && triggerTime !== undefined) {
+    triggers.push({ service: newService, addressType: after.addressType, changedAt: triggerTime });
+  }
+  return triggers;
+}

@@ -1,0 +1,75 @@
+import { connect } from 'node:net';
+import type { Clock } from './effects.ts';
+
+const probeEveryMs = 700;
+const probeTimeoutMs = 2000;
+
+/**
+ * Finds out when a server that could not be connected to is back, by one bare TCP connection at a time for everybody
+ * who waits: a cheap question that can be asked each second for hours while requests back off to half a minute.
+ */
+export class Reachability {
+  readonly #address: { readonly host: string; readonly port: number };
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #waiting = new Set<() => void>();
+  /** Ends the probe that is waited for or under way. */
+  #endProbe: (() => void) | undefined;
+
+  constructor(server: URL, effects: { readonly clock: Clock; readonly random: () => number }) {
+    this.#address = {
+      host: server.hostname.replace(/^\[|\]$/g, ''),
+      port: server.port === '' ? (server.protocol === 'http:' ? 80 : 443) : Number(server.port),
+    };
+    this.#clock = effects.clock;
+    this.#random = effects.random;
+  }
+
+  /** Resolves when a connection succeeded, or when the signal is aborted. */
+  async wait(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const finish = () => {
+        signal.removeEventListener('abort', finish);
+        this.#waiting.delete(finish);
+        if (this.#waiting.size === 0) this.#endProbe?.();
+        resolve();
+      };
+      signal.addEventListener('abort', finish);
+      this.#waiting.add(finish);
+      this.#probeLater();
+    });
+  }
+
+  #probeLater(): void {
+    if (this.#endProbe !== undefined || this.#waiting.size === 0) return;
+    // Spread, so that the proxies of a thousand nodes do not all return in the same instant.
+    const cancel = this.#clock.after(probeEveryMs * (0.7 + 0.3 * this.#random()), () => {
+      this.#probe();
+    });
+    this.#endProbe = () => {
+      cancel();
+      this.#endProbe = undefined;
+    };
+  }
+
+  #probe(): void {
+    const socket = connect(this.#address);
+    const end = () => {
+      cancel();
+      socket.destroy();
+      this.#endProbe = undefined;
+    };
+    const again = () => {
+      end();
+      this.#probeLater();
+    };
+    const cancel = this.#clock.after(probeTimeoutMs, again);
+    this.#endProbe = end;
+    socket.on('error', again);
+    socket.on('connect', () => {
+      end();
+      for (const wake of [...this.#waiting]) wake();
+    });
+  }
+}

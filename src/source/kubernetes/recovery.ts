@@ -1,0 +1,60 @@
+import { ApiError, ConnectionError, MalformedAnswerError } from './api-error.ts';
+
+/** The server sent nothing for so long that it, or something between, may be dead. */
+export class SilentWatchError extends Error {
+  override readonly name = 'SilentWatchError';
+}
+
+/** How to go on after a failure. */
+export interface Recovery {
+  /** `resume` watches on from the last version seen; `relist` reads everything again and compares. */
+  readonly from: 'resume' | 'relist';
+  /** `soon`: at once if it is the first failure after a healthy time. `backOff`: after a growing wait. */
+  readonly wait: 'soon' | 'backOff';
+  /** The longest wait between tries. */
+  readonly capMs: number;
+  /** At least this long, as the server asked. */
+  readonly leastMs: number;
+  /** The wait may end early when the server takes connections again. */
+  readonly untilReachable: boolean;
+}
+
+const longestWaitMs = 30_000;
+/** For what has an end that nobody announces: a renewed token, a server that answers again. */
+const shortCapMs = 4000;
+const firstWaitMs = 800;
+
+/** What to do about what ended a list or watch. */
+export function recovery(error: unknown): Recovery {
+  const usual: Recovery = { from: 'resume', wait: 'backOff', capMs: longestWaitMs, leastMs: 0, untilReachable: false };
+  if (error instanceof ApiError) return { ...usual, ...afterAnswer(error) };
+  if (error instanceof MalformedAnswerError) return { ...usual, from: 'relist', wait: 'soon' };
+  if (error instanceof SilentWatchError) return { ...usual, wait: 'soon' };
+  if (error instanceof ConnectionError) {
+    switch (error.phase) {
+      case 'connect':
+        return { ...usual, untilReachable: true };
+      case 'headers':
+        return { ...usual, capMs: shortCapMs };
+      case 'body':
+        return { ...usual, wait: 'soon' };
+    }
+  }
+  return { ...usual, capMs: shortCapMs };
+}
+
+/** The wait before the next try, with jitter: 0.8 s doubled each time. `failures` counts from 1. */
+export function backOffMs(failures: number, capMs: number, random: () => number): number {
+  const grown = firstWaitMs * 2 ** Math.min(failures - 1, 20);
+  return Math.min(capMs, grown) * (0.8 + 0.2 * random());
+}
+
+function afterAnswer(error: ApiError): Partial<Recovery> {
+  const leastMs = Math.min(error.retryAfterMs ?? 0, longestWaitMs);
+  if (error.status === 410) return { from: 'relist', wait: 'soon' };
+  if (error.status === 401) return { capMs: shortCapMs };
+  if (error.reason === 'ResourceVersionTooLarge') return { from: 'relist', leastMs };
+  const isOurs = error.status >= 400 && error.status < 500 && error.status !== 403 && error.status !== 429;
+  // A request that the server does not understand is not made better by repeating it.
+  return { from: isOurs ? 'relist' : 'resume', leastMs };
+}

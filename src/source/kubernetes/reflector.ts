@@ -1,0 +1,369 @@
+import { ApiError, MalformedAnswerError, printable } from './api-error.ts';
+import type { Effects } from './effects.ts';
+import { sleep } from './effects.ts';
+import type { Listing } from './listing.ts';
+import { keepKnown, list } from './listing.ts';
+import { backOffMs, recovery, SilentWatchError } from './recovery.ts';
+import type { ApiClient } from './request.ts';
+import type { Resource } from './resource.ts';
+import type { Arrival, Store, StoredObject } from './store.ts';
+import { objectKey } from './store.ts';
+import { refusesWatchList } from './watch-event.ts';
+import type { WatchEvent } from './watch-event.ts';
+import { followWatch } from './watch-stream.ts';
+import type { WatchRequest } from './watch-stream.ts';
+
+/** How one resource is doing. */
+export interface ResourceStatus {
+  /** A complete list was read once; what is known is at most as old as `lastEventAt`. */
+  readonly isSynced: boolean;
+  /** When the server last sent anything, in the clock's milliseconds. */
+  readonly lastEventAt?: number;
+  /** Why it does not work at present. */
+  readonly lastError?: string;
+  /** Watches begun after the first. */
+  readonly reconnects: number;
+  /** Complete lists read, by either way. */
+  readonly lists: number;
+  /** Objects received by list or event, also those that changed nothing. */
+  readonly events: number;
+  readonly objects: number;
+}
+
+/** What a reflector needs besides its resource and store. */
+export interface ReflectorOptions {
+  readonly client: ApiClient;
+  /** A watch that is silent for longer is taken for dead. Servers send a bookmark about each minute. */
+  readonly silenceMs: number;
+  /** After a batch of changes, and after the first complete list. */
+  readonly onProgress: () => void;
+}
+
+/** No two requests of one reflector begin closer together than this, whatever goes wrong. */
+const leastSpacingMs = 1000;
+/** A stream that worked for so long was healthy: what ends it is the first failure. */
+const healthyMs = 10_000;
+/** Initial events come without pauses; a server that makes one does not know how to end them. */
+const initialSilenceMs = 30_000;
+/** How often a missing optional resource is asked for. */
+const absentRetryMs = 300_000;
+/** More than this many objects, and more than half of all, do not vanish without a second look. */
+const doubtfulLoss = 10;
+
+/** Keeps a store equal to a resource of the API server, for ever, whatever the server does. */
+export class Reflector<T extends StoredObject> {
+  readonly #resource: Resource<T>;
+  readonly #store: Store<T>;
+  readonly #options: ReflectorOptions;
+  readonly #effects: Effects;
+  readonly #stop = new AbortController();
+  #done: Promise<void> | undefined;
+
+  /** Where to watch from; absent: everything must be listed. */
+  #version: string | undefined;
+  #isSynced = false;
+  #hasWatchList = true;
+  /** Streams of initial events in a row that did not come to their end. */
+  #brokenInitialStreams = 0;
+  #silentInARow = 0;
+  #failures = 0;
+  #attemptAt = 0;
+  #healthySince: number | undefined;
+  #failingSince: number | undefined;
+  #lastEventAt: number | undefined;
+  #lastError: string | undefined;
+  #watches = 0;
+  #lists = 0;
+  #events = 0;
+
+  constructor(resource: Resource<T>, store: Store<T>, options: ReflectorOptions, effects: Effects) {
+    this.#resource = resource;
+    this.#store = store;
+    this.#options = options;
+    this.#effects = effects;
+  }
+
+  start(): void {
+    this.#done ??= this.#run();
+  }
+
+  /** Ends every request and wait; resolves when nothing is under way any more. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+
+  status(): ResourceStatus {
+    return {
+      isSynced: this.#isSynced,
+      ...(this.#lastEventAt === undefined ? {} : { lastEventAt: this.#lastEventAt }),
+      ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
+      reconnects: Math.max(0, this.#watches - 1),
+      lists: this.#lists,
+      events: this.#events,
+      objects: this.#store.size,
+    };
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      this.#attemptAt = this.#effects.clock.now();
+      this.#healthySince = undefined;
+      let waitMs: number;
+      let untilReachable = false;
+      try {
+        await this.#attempt();
+        waitMs = this.#afterGoodEnd();
+      } catch (error) {
+        if (signal.aborted) return;
+        ({ waitMs, untilReachable } = this.#afterFailure(error));
+      }
+      await this.#wait(waitMs, untilReachable);
+    }
+  }
+
+  /** Lists if need be, then watches until the server ends the watch. */
+  async #attempt(): Promise<void> {
+    if (this.#version !== undefined) {
+      await this.#watch();
+    } else if (this.#hasWatchList && this.#brokenInitialStreams < 2) {
+      await this.#watchList();
+    } else {
+      this.#brokenInitialStreams = 0;
+      await this.#listAndWatch();
+    }
+  }
+
+  /** One stream that begins with all objects and goes on as a watch. */
+  async #watchList(): Promise<void> {
+    const arrivals = new Map<string, Arrival<T>>();
+    let isComplete = false;
+    const onEvent = (event: WatchEvent) => {
+      if (isComplete) {
+        this.#apply(event);
+      } else if (event.type === 'BOOKMARK' && event.endsInitialEvents) {
+        isComplete = true;
+        this.#adoptUnlessDoubtful({ arrivals, resourceVersion: event.resourceVersion });
+      } else {
+        this.#collect(arrivals, event);
+      }
+    };
+    const { silenceMs } = this.#options;
+    const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
+    try {
+      await this.#follow(query, onEvent, () => (isComplete ? silenceMs : Math.min(initialSilenceMs, silenceMs)));
+      if (!isComplete)
+        throw new MalformedAnswerError(`watch ${this.#resource.path}: ended before all objects had come`);
+    } catch (error) {
+      if (error instanceof DoubtfulListError) {
+        await this.#confirmAndWatch();
+      } else if (refusesWatchList(error) && !isComplete) {
+        this.#hasWatchList = false;
+        this.#effects.log.debug(2, 'no streaming lists here, reading pages', { resource: this.#resource.name });
+        await this.#listAndWatch();
+      } else {
+        if (!isComplete && endedWithinInitialEvents(error)) this.#brokenInitialStreams += 1;
+        throw error;
+      }
+    }
+  }
+
+  #collect(arrivals: Map<string, Arrival<T>>, event: WatchEvent): void {
+    if (event.type === 'BOOKMARK' || event.type === 'unknown') return;
+    const arrival = this.#resource.read(event.raw);
+    if (arrival === undefined) return;
+    const key = objectKey(arrival.object);
+    if (event.type === 'DELETED') arrivals.delete(key);
+    else arrivals.set(key, keepKnown(this.#store, arrival));
+  }
+
+  async #listAndWatch(): Promise<void> {
+    try {
+      this.#adoptUnlessDoubtful(await this.#list());
+    } catch (error) {
+      if (!(error instanceof DoubtfulListError)) throw error;
+      await this.#confirmAndWatch();
+      return;
+    }
+    await this.#watch();
+  }
+
+  /** Believes a great loss only when a second, consistent list shows it too. */
+  async #confirmAndWatch(): Promise<void> {
+    await sleep(this.#effects.clock, leastSpacingMs, this.#stop.signal);
+    this.#adopt(await this.#list());
+    await this.#watch();
+  }
+
+  async #list(): Promise<Listing<T>> {
+    return await list(this.#options.client, this.#resource, { store: this.#store, signal: this.#stop.signal });
+  }
+
+  #adoptUnlessDoubtful(listing: Listing<T>): void {
+    const missing = this.#store.countMissing(listing.arrivals);
+    if (missing > doubtfulLoss && missing * 2 > this.#store.size) {
+      const fields = { resource: this.#resource.name, known: this.#store.size, listed: listing.arrivals.size };
+      this.#effects.log.warn('a list lacks most objects that were there before, asking again first', fields);
+      throw new DoubtfulListError();
+    }
+    this.#adopt(listing);
+  }
+
+  #adopt(listing: Listing<T>): void {
+    this.#store.replace(listing.arrivals);
+    this.#version = listing.resourceVersion;
+    this.#lists += 1;
+    this.#events += listing.arrivals.size;
+    this.#brokenInitialStreams = 0;
+    this.#noteHealth();
+    this.#becomeSynced();
+  }
+
+  #becomeSynced(): void {
+    this.#isSynced = true;
+    this.#options.onProgress();
+  }
+
+  async #watch(): Promise<void> {
+    const before = this.#events;
+    const startedAt = this.#effects.clock.now();
+    await this.#follow(
+      { resourceVersion: this.#version ?? '' },
+      (event) => {
+        this.#apply(event);
+      },
+      () => this.#options.silenceMs,
+    );
+    if (this.#events === before && this.#effects.clock.now() - startedAt < leastSpacingMs) {
+      throw new EmptyWatchError(`watch ${this.#resource.path}: the server ended the watch at once`);
+    }
+  }
+
+  /** Applies one event of a watch. */
+  #apply(event: WatchEvent): void {
+    if (event.type === 'unknown') return;
+    if (event.type !== 'BOOKMARK') {
+      this.#events += 1;
+      const arrival = this.#resource.read(event.raw);
+      if (arrival !== undefined) {
+        if (event.type === 'DELETED') this.#store.remove(arrival.object);
+        else this.#store.put(arrival);
+      }
+    }
+    this.#version = event.resourceVersion;
+  }
+
+  async #follow(
+    query: Readonly<Record<string, string>>,
+    onEvent: (event: WatchEvent) => void,
+    silenceMs: () => number,
+  ): Promise<void> {
+    this.#watches += 1;
+    const { path, selectors } = this.#resource;
+    const watch: WatchRequest = {
+      path,
+      query: { ...query, ...selectors },
+      signal: this.#stop.signal,
+      onEvent,
+      silenceMs,
+      onPiece: () => {
+        this.#noteHealth();
+        this.#silentInARow = 0;
+        if (this.#isSynced) this.#options.onProgress();
+      },
+    };
+    try {
+      await followWatch(this.#options.client, watch, this.#effects);
+    } catch (error) {
+      if (error instanceof SilentWatchError) this.#silentInARow += 1;
+      throw error;
+    }
+  }
+
+  #noteHealth(): void {
+    const now = this.#effects.clock.now();
+    this.#healthySince ??= now;
+    this.#lastEventAt = now;
+    if (this.#failingSince === undefined) return;
+    this.#effects.log.info('the API server answers again', {
+      resource: this.#resource.name,
+      afterSeconds: Math.round((now - this.#failingSince) / 1000),
+    });
+    this.#failingSince = undefined;
+    this.#lastError = undefined;
+  }
+
+  #afterGoodEnd(): number {
+    this.#failures = 0;
+    return this.#spacingMs();
+  }
+
+  #afterFailure(error: unknown): { readonly waitMs: number; readonly untilReachable: boolean } {
+    const { clock, random } = this.#effects;
+    if (this.#healthySince !== undefined && clock.now() - this.#healthySince >= healthyMs) this.#failures = 0;
+    this.#failures += 1;
+    const plan = recovery(error);
+    // Twice silent without a byte: the version itself may be one that this server never reaches.
+    if (plan.from === 'relist' || this.#silentInARow >= 2) this.#version = undefined;
+    this.#report(error);
+    if (this.#isUnavailable(error) && !this.#isSynced) this.#becomeSynced();
+    if (this.#isUnavailable(error, 404)) return { waitMs: absentRetryMs, untilReachable: false };
+    const growing = plan.wait === 'soon' && this.#failures === 1 ? 0 : backOffMs(this.#failures, plan.capMs, random);
+    return { waitMs: Math.max(growing, plan.leastMs, this.#spacingMs()), untilReachable: plan.untilReachable };
+  }
+
+  /** An optional resource that this server or role does not give us. */
+  #isUnavailable(error: unknown, ...statuses: readonly number[]): boolean {
+    const meant = statuses.length === 0 ? [403, 404] : statuses;
+    return this.#resource.presence === 'optional' && error instanceof ApiError && meant.includes(error.status);
+  }
+
+  #spacingMs(): number {
+    return Math.max(0, this.#attemptAt + leastSpacingMs - this.#effects.clock.now());
+  }
+
+  /** One line when trouble begins or becomes another trouble, not one for each try. */
+  #report(error: unknown): void {
+    const message = printable(error instanceof Error ? error.message : String(error));
+    const isNews = this.#failingSince === undefined || message !== this.#lastError;
+    this.#failingSince ??= this.#effects.clock.now();
+    this.#lastError = message;
+    const fields = { resource: this.#resource.name, error: message };
+    if (isNews) this.#effects.log.warn('cannot follow the API server, trying again', fields);
+    else this.#effects.log.debug(4, 'still cannot follow the API server', fields);
+  }
+
+  async #wait(waitMs: number, untilReachable: boolean): Promise<void> {
+    const { clock } = this.#effects;
+    const wake = new AbortController();
+    const end = () => {
+      wake.abort();
+    };
+    this.#stop.signal.addEventListener('abort', end);
+    if (this.#stop.signal.aborted) end();
+    if (untilReachable) {
+      void this.#options.client.untilReachable(wake.signal).then(() => {
+        if (wake.signal.aborted) return;
+        // It is back: whatever it says while it starts up is the first failure of a new time.
+        this.#failures = 0;
+        end();
+      });
+    }
+    await sleep(clock, waitMs, wake.signal);
+    end();
+    this.#stop.signal.removeEventListener('abort', end);
+    await sleep(clock, this.#spacingMs(), this.#stop.signal);
+  }
+}
+
+/** The server may not know how to end initial events: pages are worth a try. */
+function endedWithinInitialEvents(error: unknown): boolean {
+  return error instanceof SilentWatchError || error instanceof MalformedAnswerError;
+}
+
+/** Most known objects are not in a list. */
+class DoubtfulListError extends Error {}
+
+/** A watch that ends at once without a word: as a failure, or a broken server would be asked without pause. */
+class EmptyWatchError extends Error {}

@@ -1,0 +1,158 @@
+import type { ClusterState, EndpointSlice, Node, Service, ServiceCIDR } from '../objects.ts';
+import { serviceNameLabel } from '../objects.ts';
+import type { StoreChange, StoredObject } from './store.ts';
+import { objectKey } from './store.ts';
+
+/**
+ * The cluster state as immutable snapshots. Taking one after a change costs a copy of references; what did not
+ * change keeps its identity, and without a change the snapshot is the same object.
+ */
+export class Snapshots {
+  readonly #services = new SortedObjects<Service>();
+  readonly #serviceCIDRs = new SortedObjects<ServiceCIDR>();
+  readonly #slices = new SlicesByService();
+  #node: Node | undefined;
+  #state: ClusterState | undefined;
+
+  changeService(change: StoreChange<Service>): void {
+    this.#state = undefined;
+    this.#services.change(change);
+  }
+
+  changeSlice(change: StoreChange<EndpointSlice>): void {
+    this.#state = undefined;
+    this.#slices.change(change);
+  }
+
+  changeNode({ after }: StoreChange<Node>): void {
+    this.#state = undefined;
+    this.#node = after;
+  }
+
+  changeServiceCIDR(change: StoreChange<ServiceCIDR>): void {
+    this.#state = undefined;
+    this.#serviceCIDRs.change(change);
+  }
+
+  take(): ClusterState {
+    this.#state ??= {
+      services: this.#services.take(),
+      slices: this.#slices.take(),
+      ...(this.#node === undefined ? {} : { node: this.#node }),
+      serviceCIDRs: this.#serviceCIDRs.take(),
+    };
+    return this.#state;
+  }
+}
+
+/** From how many changes on sorting everything is cheaper than finding each place. */
+const fewChanges = 100;
+
+/** Objects sorted by namespace and name; a new array only after a change. */
+class SortedObjects<T extends StoredObject> {
+  #sorted: readonly T[] = [];
+  /** What the object of a name became since the array was made; nothing: it went. */
+  readonly #changed = new Map<string, StoreChange<T>>();
+
+  change(change: StoreChange<T>): void {
+    const object = change.after ?? change.before;
+    if (object !== undefined) this.#changed.set(objectKey(object), change);
+  }
+
+  take(): readonly T[] {
+    if (this.#changed.size === 0) return this.#sorted;
+    this.#sorted = this.#changed.size <= fewChanges ? this.#withEach() : this.#withAll();
+    this.#changed.clear();
+    return this.#sorted;
+  }
+
+  #withEach(): readonly T[] {
+    const sorted = [...this.#sorted];
+    for (const { before, after } of this.#changed.values()) {
+      const object = after ?? before;
+      if (object === undefined) continue;
+      const place = placeOf(object, sorted);
+      const found = sorted[place];
+      const isThere = found !== undefined && byNamespaceAndName(found, object) === 0;
+      sorted.splice(place, isThere ? 1 : 0, ...(after === undefined ? [] : [after]));
+    }
+    return sorted;
+  }
+
+  #withAll(): readonly T[] {
+    const kept = this.#sorted.filter((object) => !this.#changed.has(objectKey(object)));
+    const added = [...this.#changed.values()].flatMap(({ after }) => (after === undefined ? [] : [after]));
+    return [...kept, ...added].sort(byNamespaceAndName);
+  }
+}
+
+/** Slices by the Service their label names; a slice whose label changes leaves the old Service. */
+class SlicesByService {
+  #byService: ReadonlyMap<string, readonly EndpointSlice[]> = new Map();
+  readonly #changed = new Map<string, Map<string, EndpointSlice | undefined>>();
+
+  change({ before, after }: StoreChange<EndpointSlice>): void {
+    if (before !== undefined) this.#note(before, undefined);
+    if (after !== undefined) this.#note(after, after);
+  }
+
+  take(): ReadonlyMap<string, readonly EndpointSlice[]> {
+    if (this.#changed.size === 0) return this.#byService;
+    const byService = new Map(this.#byService);
+    for (const [service, changes] of this.#changed) {
+      const slices = withChanges(byService.get(service) ?? [], changes);
+      if (slices.length === 0) byService.delete(service);
+      else byService.set(service, slices);
+    }
+    this.#changed.clear();
+    this.#byService = byService;
+    return byService;
+  }
+
+  #note(slice: EndpointSlice, after: EndpointSlice | undefined): void {
+    const service = serviceOf(slice);
+    if (service === undefined) return;
+    let changes = this.#changed.get(service);
+    if (changes === undefined) this.#changed.set(service, (changes = new Map()));
+    changes.set(slice.metadata.name, after);
+  }
+}
+
+/** `namespace/name` of the Service that a slice belongs to, if it says so. */
+export function serviceOf({ metadata }: EndpointSlice): string | undefined {
+  const name = metadata.labels?.[serviceNameLabel];
+  if (name === undefined || name === '') return undefined;
+  return `${metadata.namespace ?? ''}/${name}`;
+}
+
+function withChanges(
+  slices: readonly EndpointSlice[],
+  changes: ReadonlyMap<string, EndpointSlice | undefined>,
+): readonly EndpointSlice[] {
+  const kept = slices.filter((slice) => !changes.has(slice.metadata.name));
+  const added = [...changes.values()].filter((slice) => slice !== undefined);
+  return [...kept, ...added].sort(byNamespaceAndName);
+}
+
+function placeOf<T extends StoredObject>(object: T, sorted: readonly T[]): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const seen = sorted[middle];
+    if (seen !== undefined && byNamespaceAndName(seen, object) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function byNamespaceAndName(left: StoredObject, right: StoredObject): number {
+  return (
+    byCodeUnits(left.metadata.namespace ?? '', right.metadata.namespace ?? '') ||
+    byCodeUnits(left.metadata.name, right.metadata.name)
+  );
+}
+
+function byCodeUnits(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
+}
