@@ -1,0 +1,51 @@
+import { expect } from 'chai';
+import type { Files } from '../../src/kernel/files.ts';
+import { iptablesFamily, nftFamily } from '../../src/kernel/ip-families.ts';
+import { createRun } from '../../src/kernel/run.ts';
+import { createKernelLab, type KernelLab } from './lab.ts';
+
+describe('the support of an IP family', function () {
+  this.timeout(60_000);
+  let lab: KernelLab;
+
+  beforeEach(async () => {
+    lab = await createKernelLab('families');
+  });
+  afterEach(() => lab.remove());
+
+  it('is there for both families and variants on an ordinary host', async () => {
+    for (const family of ['IPv4', 'IPv6'] as const) {
+      for (const variant of ['nft', 'legacy'] as const) {
+        expect(await iptablesFamily(lab, variant, family)).to.deep.equal({ family, isSupported: true });
+      }
+      expect(await nftFamily(lab.files, family)).to.deep.equal({ family, isSupported: true });
+    }
+  });
+
+  it('is missing for IPv6 where it is switched off, with the setting as the reason', async () => {
+    await lab.namespace.mustExec('sysctl', '-w', 'net.ipv6.conf.all.disable_ipv6=1');
+    const support = await iptablesFamily(lab, 'nft', 'IPv6');
+    expect(support.isSupported).to.equal(false);
+    expect(support.reason).to.contain('disable_ipv6');
+    expect((await iptablesFamily(lab, 'nft', 'IPv4')).isSupported).to.equal(true);
+  });
+
+  it('is missing for IPv6 where the kernel has none', async () => {
+    const files: Files = {
+      ...lab.files,
+      read: (path) => (path === '/proc/net/if_inet6' ? Promise.resolve(undefined) : lab.files.read(path)),
+    };
+    expect((await nftFamily(files, 'IPv6')).reason).to.contain('/proc/net/if_inet6');
+  });
+
+  it('is not denied because a table holds native nft content', async () => {
+    await lab.namespace.mustExec('nft', 'table ip nat { chain x { ct state new accept; }; }');
+    expect((await iptablesFamily(lab, 'nft', 'IPv4')).isSupported).to.equal(true);
+  });
+
+  it('is missing where the tool is, which the reason names', async () => {
+    const paths = { searched: ['/nowhere'], find: () => undefined };
+    const support = await iptablesFamily({ ...lab, run: createRun({ paths }) }, 'nft', 'IPv4');
+    expect(support.reason).to.contain('iptables-nft: not installed');
+  });
+});

@@ -1,0 +1,92 @@
+import { expect } from 'chai';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { legacyTables } from '../../src/kernel/iptables-tools.ts';
+import { detectVariant } from '../../src/kernel/iptables-variant.ts';
+import { createRun } from '../../src/kernel/run.ts';
+import { createToolPaths } from '../../src/kernel/tool-paths.ts';
+import { createKernelLab, type KernelLab } from './lab.ts';
+
+/** Commands that make the situation, and the variant that a user of kube-proxy expects there. */
+const situations: readonly [string, string, 'nft' | 'legacy', string][] = [
+  [
+    "kubelet's hint in legacy, more rules in nft",
+    'iptables-legacy -t mangle -N KUBE-IPTABLES-HINT; iptables-nft -N A; iptables-nft -A A; iptables-nft -A A',
+    'legacy',
+    'hint',
+  ],
+  [
+    "kubelet's canary in nft, of IPv6",
+    'ip6tables-nft -t mangle -N KUBE-KUBELET-CANARY; iptables-legacy -A INPUT',
+    'nft',
+    'hint',
+  ],
+  [
+    "a proxy's chains in legacy",
+    'iptables-legacy -t nat -N KUBE-SERVICES; iptables-nft -A INPUT -j ACCEPT',
+    'legacy',
+    'proxy',
+  ],
+  [
+    "a proxy's chains in nft",
+    'iptables-nft -t nat -N KUBE-SVC-XPGD46QRK7WJZT7O; iptables-legacy -A INPUT',
+    'nft',
+    'proxy',
+  ],
+  [
+    'more rules in legacy',
+    'iptables-legacy -A INPUT; iptables-legacy -A INPUT; iptables-nft -A INPUT',
+    'legacy',
+    'more rules',
+  ],
+  [
+    'the hint in both, chains of a proxy in nft',
+    'iptables-legacy -t mangle -N KUBE-IPTABLES-HINT; iptables-nft -t mangle -N KUBE-IPTABLES-HINT; iptables-nft -t nat -N KUBE-SERVICES',
+    'nft',
+    'proxy',
+  ],
+];
+
+describe('the variant of iptables', function () {
+  this.timeout(60_000);
+  let lab: KernelLab;
+
+  beforeEach(async () => {
+    lab = await createKernelLab('variant');
+  });
+  afterEach(() => lab.remove());
+
+  for (const [situation, commands, variant, reason] of situations) {
+    it(`is ${variant} with ${situation}`, async () => {
+      await lab.namespace.shell(commands);
+      const detected = await detectVariant(lab);
+      expect(detected.variant).to.equal(variant);
+      expect(detected.reason).to.contain(reason);
+    });
+  }
+
+  it('is what `iptables` is in an empty kernel, where looking creates nothing', async () => {
+    const installed = (await lab.namespace.mustExec('iptables', '--version')).includes('legacy') ? 'legacy' : 'nft';
+    expect((await detectVariant(lab)).variant).to.equal(installed);
+    expect(await legacyTables(lab.files, 'IPv4')).to.deep.equal([]);
+    expect(await legacyTables(lab.files, 'IPv6')).to.deep.equal([]);
+    expect(await lab.namespace.mustExec('nft', 'list', 'ruleset')).to.equal('');
+  });
+
+  it('is legacy in an empty kernel where `iptables` is legacy', async () => {
+    const directory = join(lab.directory.path, 'shims');
+    await mkdir(directory);
+    await writeFile(join(directory, 'iptables'), '#!/bin/sh\nexec iptables-legacy "$@"\n');
+    await chmod(join(directory, 'iptables'), 0o755);
+    const paths = createToolPaths(`${directory}:${String(process.env['PATH'])}`);
+    const detected = await detectVariant({ ...lab, run: createRun({ ...lab.options, paths }) });
+    expect(detected).to.deep.equal({ variant: 'legacy', reason: 'is what `iptables` is' });
+  });
+
+  it('is nft where a table with native nft content hides kubelet’s hint no more than its rules', async () => {
+    await lab.namespace.shell(
+      "nft 'table ip filter { chain x { ct state new accept; }; }'; ip6tables-nft -t mangle -N KUBE-IPTABLES-HINT",
+    );
+    expect((await detectVariant(lab)).variant).to.equal('nft');
+  });
+});
