@@ -1,12 +1,11 @@
 import type { IPFamily } from '../source/objects.ts';
 import type { ProxyModel } from '../model/model.ts';
-import type { ObjectChange } from '../ruleset/diff.ts';
-import type { Plan, Script, ServiceName } from '../ruleset/plan.ts';
-import type { Ruleset } from '../ruleset/ruleset.ts';
+import type { Plan, Script } from '../ruleset/plan.ts';
+import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 
-/** A plan, and what its scripts make of the objects they touch. */
+/** A plan, and the live ruleset once its scripts have run. */
 export interface BackendPlan extends Plan {
-  readonly objects: readonly ObjectChange[];
+  readonly after: Ruleset;
 }
 
 /** One mode for one IP family: what goes in (the model) and what comes out (rulesets and plans), and its tool. */

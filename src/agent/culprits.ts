@@ -1,5 +1,5 @@
+import type { ServiceName } from '../ruleset/ruleset.ts';
 import type { ProxyModel } from '../model/model.ts';
-import type { ServiceName } from '../ruleset/plan.ts';
 import type { Backend, BackendPlan } from './backend.ts';
 
 /**
@@ -33,7 +33,7 @@ async function search(
 async function isTaken(backend: Backend, model: ProxyModel, services: readonly ServiceName[]): Promise<boolean> {
   const names = new Set(services.map(({ namespace, name }) => `${namespace}/${name}`));
   const servicePorts = model.servicePorts.filter(({ namespace, name }) => names.has(`${namespace}/${name}`));
-  const plan = backend.plan({ objects: new Map() }, backend.desired({ ...model, servicePorts }));
+  const plan = backend.plan({ parts: [] }, backend.desired({ ...model, servicePorts }));
   for (const script of plan.scripts) {
     if (!(await backend.tryLoad(script))) return false;
   }

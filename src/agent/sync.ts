@@ -1,9 +1,8 @@
 import { isConflict, isRefusal, LoadError } from '../kernel/errors.ts';
 import type { ProxyModel } from '../model/model.ts';
-import { applied } from '../ruleset/applied.ts';
 import { serviceAtLine, withoutLine } from '../ruleset/plan.ts';
-import type { Script, ServiceName } from '../ruleset/plan.ts';
-import type { Ruleset } from '../ruleset/ruleset.ts';
+import type { Script } from '../ruleset/plan.ts';
+import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import type { Backend, BackendPlan } from './backend.ts';
 import { findCulprits } from './culprits.ts';
 
@@ -52,7 +51,7 @@ export async function sync(backend: Backend, model: ProxyModel, options: SyncOpt
     const failure = await loadChanges(backend, plan);
     if (failure === undefined) {
       const leftovers = await removeUnused(backend, plan);
-      return { plan: first, live: applied(live, plan.objects), refusals: [...refused.values()], leftovers };
+      return { plan: first, live: plan.after, refusals: [...refused.values()], leftovers };
     }
     if (isRefusal(failure.error)) {
       const refusals = await refusalsOf(backend, model, plan, failure);

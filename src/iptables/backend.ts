@@ -1,7 +1,7 @@
 import type { ProxyModel } from '../model/model.ts';
-import type { Script, ServiceName } from '../ruleset/plan.ts';
+import type { Script } from '../ruleset/plan.ts';
 import { scriptText } from '../ruleset/plan.ts';
-import type { Ruleset } from '../ruleset/ruleset.ts';
+import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import { planCleanup } from './cleanup.ts';
 import { parseIptables } from './parse.ts';
 import { planIptables } from './plan.ts';

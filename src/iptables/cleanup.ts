@@ -1,3 +1,4 @@
+import { objectsOf } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
 import { kubeletSharedChain } from './ownership.ts';
 import { planIptables } from './plan.ts';
@@ -12,20 +13,16 @@ const canaryChain = 'KUBE-PROXY-CANARY';
  * of localhost in it, and the jumps to it (spec 14).
  */
 export function planCleanup(live: Ruleset, target: IptablesTarget): IptablesPlan {
-  const objects = [...live.objects.values()];
+  const objects = [...objectsOf(live).values()];
   const withCanaries = objects.map((object) =>
     object.name === canaryChain && object.kind === 'chain' ? { ...object, isOwned: true } : object,
   );
   const kept = objects.filter((object) => object.kind === 'hooks').flatMap(keptHooks);
-  return planIptables(asRuleset(withCanaries), asRuleset(kept), target);
+  return planIptables({ parts: [withCanaries] }, { parts: [kept] }, target);
 }
 
 function keptHooks(hooks: RulesetObject): RulesetObject[] {
   if (hooks.name === kubeletSharedChain) return [hooks];
   const lines = hooks.lines.filter((line) => line.endsWith(`-j ${kubeletSharedChain}`));
   return lines.length === 0 ? [] : [{ ...hooks, lines }];
-}
-
-function asRuleset(objects: readonly RulesetObject[]): Ruleset {
-  return { objects: new Map(objects.map((object) => [object.id, object])) };
 }

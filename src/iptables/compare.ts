@@ -1,6 +1,7 @@
-import { diff } from '../ruleset/diff.ts';
+import { applied } from '../ruleset/applied.ts';
+import { diff, differing } from '../ruleset/diff.ts';
 import type { ObjectChange } from '../ruleset/diff.ts';
-import { objectId } from '../ruleset/ruleset.ts';
+import { objectId, objectsOf } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
 import { isServicePortChain, kubeletSharedChain } from './ownership.ts';
 
@@ -9,16 +10,25 @@ import { isServicePortChain, kubeletSharedChain } from './ownership.ts';
  * comments that kube-proxy leaves out of rules per endpoint above 1000 endpoints.
  */
 export function compareIptables(live: Ruleset, desired: Ruleset): ObjectChange[] {
-  return diff(withoutSettledCounters(live, desired), withoutSettledCounters(desired, live), lineKey).filter(
-    (change) => !isSharedRemoval(change),
-  );
+  const { live: liveObjects, desired: desiredObjects, common } = differing(live, desired);
+  const settled = {
+    live: withoutSettledCounters(liveObjects, desired),
+    desired: withoutSettledCounters(desiredObjects, live),
+    common,
+  };
+  return diff(settled, iptablesLineKey).filter((change) => !isSharedRemoval(change));
+}
+
+/** The live ruleset after the changes were made. */
+export function appliedIptables(live: Ruleset, desired: Ruleset, changes: readonly ObjectChange[]): Ruleset {
+  return applied(desired, differing(live, desired), changes, iptablesLineKey);
 }
 
 const nodePorts = objectId('nat', 'chain', 'KUBE-NODEPORTS');
 const counterMatch = / -m nfacct --nfacct-name +\S+/;
 const comment = / -m comment --comment (?:"[^"]*"|\S+)/;
 
-function lineKey(object: RulesetObject, line: string): string {
+function iptablesLineKey(object: RulesetObject, line: string): string {
   const counted = line.includes(' -m nfacct ') ? line.replace(counterMatch, '') : line;
   return isServicePortChain(object.table, object.name) ? counted.replace(comment, '') : counted;
 }
@@ -27,13 +37,12 @@ function lineKey(object: RulesetObject, line: string): string {
  * A counting rule for a node port on localhost does what the rule after it does. It counts as a rule of its own
  * only when that rule is on its way in or out, so that it never outlives the chain that it jumps to.
  */
-function withoutSettledCounters(ruleset: Ruleset, other: Ruleset): Ruleset {
-  const chain = ruleset.objects.get(nodePorts);
-  if (chain === undefined || !chain.lines.some(isCounting)) return ruleset;
-  const served = new Set(other.objects.get(nodePorts)?.lines);
+function withoutSettledCounters(objects: ReadonlyMap<string, RulesetObject>, other: Ruleset): typeof objects {
+  const chain = objects.get(nodePorts);
+  if (chain === undefined || !chain.lines.some(isCounting)) return objects;
+  const served = new Set(objectsOf(other).get(nodePorts)?.lines);
   const lines = chain.lines.filter((line) => !isCounting(line) || served.has(line) || !served.has(plainTwin(line)));
-  if (lines.length === chain.lines.length) return ruleset;
-  return { objects: new Map(ruleset.objects).set(nodePorts, { ...chain, lines }) };
+  return new Map(objects).set(nodePorts, { ...chain, lines });
 }
 
 function isCounting(line: string): boolean {

@@ -33,7 +33,7 @@ export function parseIptables(text: string): Ruleset {
       chainIn(objects, table, end === -1 ? rule.slice(3) : rule.slice(3, end)).rules.push(rule);
     }
   }
-  return { objects: new Map([...objects.values()].flatMap(objectsOf).map((object) => [object.id, object])) };
+  return { parts: [[...objects.values()].flatMap(objectsOf)] };
 }
 
 interface ParsedChain {

@@ -1,7 +1,7 @@
 import type { ObjectChange } from '../ruleset/diff.ts';
-import type { Change, Plan, ServiceName } from '../ruleset/plan.ts';
-import type { Ruleset } from '../ruleset/ruleset.ts';
-import { compareIptables } from './compare.ts';
+import type { Change, Plan } from '../ruleset/plan.ts';
+import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
+import { appliedIptables, compareIptables } from './compare.ts';
 import { isServicePortChain } from './ownership.ts';
 import { iptablesScripts } from './script.ts';
 import type { IptablesTarget } from './script.ts';
@@ -13,8 +13,8 @@ export interface AttributedChange extends ObjectChange {
 }
 
 export interface IptablesPlan extends Plan {
-  /** What the scripts make of the live ruleset. */
-  readonly objects: readonly ObjectChange[];
+  /** The live ruleset once the scripts have run. */
+  readonly after: Ruleset;
 }
 
 /**
@@ -31,18 +31,18 @@ export function planIptables(
     withoutWithheld(change, isWithheld),
   );
   return {
-    objects,
     changes: objects.flatMap(changesOf),
-    scripts: iptablesScripts(objects, live, target),
+    scripts: iptablesScripts(objects, { live, desired }, target),
+    after: appliedIptables(live, desired, objects),
   };
 }
 
 function attribute(changes: readonly ObjectChange[], live: Ruleset, desired: Ruleset): AttributedChange[] {
   let index: ((chain: string) => ServiceName | undefined) | undefined;
   return changes.map((change) => {
-    const { table, name, lines } = change.object;
+    const { table, name, lines, service: known } = change.object;
     if (!isServicePortChain(table, name)) return change;
-    const named = lines.map(serviceOfRule).find((service) => service !== undefined);
+    const named = known ?? lines.map(serviceOfRule).find((service) => service !== undefined);
     // Only rules without comments need a look at the whole ruleset.
     const service = named ?? (index ??= serviceIndex(live, desired))(name);
     return service === undefined ? change : { ...change, service };

@@ -1,5 +1,5 @@
 import type { ProxyModel, ServicePort } from '../model/model.ts';
-import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
+import type { Ruleset, RulesetPart } from '../ruleset/ruleset.ts';
 import { renderTemplate } from '../template.ts';
 import {
   chainsContext,
@@ -38,10 +38,13 @@ export function renderIptables(model: ProxyModel, options: IptablesOptions): str
  */
 export function desiredIptables(model: ProxyModel, options: IptablesOptions): Ruleset {
   const surroundings = surroundingsOf(model, options);
-  const rulesets = [parseIptables(renderTables(model, options, emptyFragment))];
   const key = JSON.stringify(surroundings);
-  for (const port of model.servicePorts) rulesets.push(servicePortRuleset(port, surroundings, key));
-  return combine(rulesets);
+  return {
+    parts: [
+      basePart(renderTables(model, options, emptyFragment)),
+      ...model.servicePorts.map((port) => servicePortPart(port, surroundings, key)),
+    ],
+  };
 }
 
 const emptyFragment: Fragment = { declarations: '', nat: '', filter: '' };
@@ -61,36 +64,28 @@ function renderServicePort(port: ServicePort, surroundings: Surroundings): Fragm
   };
 }
 
-const remembered = new WeakMap<ServicePort, { readonly surroundings: string; readonly ruleset: Ruleset }>();
+const servicePortParts = new WeakMap<ServicePort, { readonly surroundings: string; readonly part: RulesetPart }>();
 
-function servicePortRuleset(port: ServicePort, surroundings: Surroundings, key: string): Ruleset {
-  const known = remembered.get(port);
-  if (known?.surroundings === key) return known.ruleset;
+function servicePortPart(port: ServicePort, surroundings: Surroundings, key: string): RulesetPart {
+  const known = servicePortParts.get(port);
+  if (known?.surroundings === key) return known.part;
   const { declarations, nat, filter } = renderServicePort(port, surroundings);
-  const ruleset = parseIptables(`*nat\n${declarations}${nat}*filter\n${filter}`);
-  remembered.set(port, { surroundings: key, ruleset });
-  return ruleset;
+  const service = { namespace: port.namespace, name: port.name };
+  const { parts } = parseIptables(`*nat\n${declarations}${nat}*filter\n${filter}`);
+  const part = parts.flat().map((object) => (object.isOrdered ? { ...object, service } : object));
+  servicePortParts.set(port, { surroundings: key, part });
+  return part;
 }
 
-/** The union; objects of the same name, which only dispatch chains have, get the lines of all. */
-function combine(rulesets: readonly Ruleset[]): Ruleset {
-  const objects = new Map<string, RulesetObject>();
-  const shared = new Map<string, string[]>();
-  for (const ruleset of rulesets) {
-    for (const [id, object] of ruleset.objects) {
-      const existing = objects.get(id);
-      if (existing === undefined) {
-        objects.set(id, object);
-        continue;
-      }
-      let lines = shared.get(id);
-      if (lines === undefined) {
-        lines = [...existing.lines];
-        shared.set(id, lines);
-        objects.set(id, { ...existing, lines });
-      }
-      for (const line of object.lines) lines.push(line);
-    }
-  }
-  return { objects };
+/** The few texts around service ports that one process sees: families, counters, node port addresses. */
+const baseParts = new Map<string, RulesetPart>();
+const maxBaseParts = 16;
+
+function basePart(text: string): RulesetPart {
+  const known = baseParts.get(text);
+  if (known !== undefined) return known;
+  if (baseParts.size >= maxBaseParts) baseParts.clear();
+  const part = parseIptables(text).parts.flat();
+  baseParts.set(text, part);
+  return part;
 }

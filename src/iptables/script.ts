@@ -1,7 +1,7 @@
 import type { ObjectChange } from '../ruleset/diff.ts';
-import type { Script, Segment, ServiceName } from '../ruleset/plan.ts';
-import type { Ruleset } from '../ruleset/ruleset.ts';
-import { objectId } from '../ruleset/ruleset.ts';
+import type { Script, Segment } from '../ruleset/plan.ts';
+import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
+import { objectId, objectsOf } from '../ruleset/ruleset.ts';
 import { kubeletSharedChain } from './ownership.ts';
 import { serviceOfRule } from './service.ts';
 
@@ -25,7 +25,12 @@ const chainsPerCommit = 300;
  * no more. Chains that nothing needs any more go in a script of their own, which may fail: a foreign rule that
  * jumps to one of them must not stop the rest.
  */
-export function iptablesScripts(changes: readonly Changed[], live: Ruleset, target: IptablesTarget): Script[] {
+export function iptablesScripts(
+  found: readonly Changed[],
+  { live, desired }: { readonly live: Ruleset; readonly desired: Ruleset },
+  target: IptablesTarget,
+): Script[] {
+  const changes = found.map((change) => resentWhole(change, desired));
   const tool = target.family === 'IPv6' ? 'ip6tables-restore' : 'iptables-restore';
   const written = changes.filter((change) => change.kind !== 'delete' || change.object.kind === 'hooks');
   const nat = written.filter((change) => change.object.table === 'nat').toSorted(byRank);
@@ -88,9 +93,9 @@ function table(name: string, content: readonly Segment[]): Segment[] {
 
 // The kubelet's chain is made when it is missing, but never declared when it exists: that would empty it.
 function declareShared(changes: readonly Changed[], live: Ruleset): Segment[] {
-  const isMissing = !live.objects.has(objectId('filter', 'chain', kubeletSharedChain));
   const isUsed = changes.some((change) => change.added.some((line) => line.includes(kubeletSharedChain)));
-  return isMissing && isUsed ? [{ text: `:${kubeletSharedChain} - [0:0]\n` }] : [];
+  const isMissing = isUsed && !objectsOf(live).has(objectId('filter', 'chain', kubeletSharedChain));
+  return isMissing ? [{ text: `:${kubeletSharedChain} - [0:0]\n` }] : [];
 }
 
 /** Writes a chain that is new or ours alone whole; adds single rules to one that is in use and shared by Services. */
@@ -102,7 +107,7 @@ function put(change: Changed): Segment[] {
   }
   if (kind === 'delete') return [];
   const owner = service === undefined ? {} : { service };
-  if (kind === 'add' || object.isOrdered || isMostlyNew(change)) {
+  if (isWritten(change)) {
     const declared = { text: `:${object.name} - [0:0]\n`, ...owner };
     return [declared, ...ruleSegments([...object.lines, ...object.tail], owner, (line) => line)];
   }
@@ -115,15 +120,23 @@ function put(change: Changed): Segment[] {
 
 /** Takes single rules out of a chain that is in use and shared. */
 function take(change: Changed): Segment[] {
-  const { object, kind, removed, service } = change;
-  const isRewritten = object.kind === 'chain' && (kind === 'add' || object.isOrdered || isMostlyNew(change));
-  if (isRewritten || removed.length === 0) return [];
+  const { object, removed, service } = change;
+  if ((object.kind === 'chain' && isWritten(change)) || removed.length === 0) return [];
   return ruleSegments(removed, service === undefined ? {} : { service }, (line) => line.replace('-A ', '-D '));
 }
 
-/** Deleting a rule by its text costs a look at the whole chain, so beyond some rules it is cheaper to resend it. */
-function isMostlyNew({ object, removed, added }: Changed): boolean {
-  return removed.length + added.length > 100 && removed.length * 4 > object.lines.length;
+/** The chain is declared, which empties it, and gets all its rules. */
+function isWritten({ kind, object }: Changed): boolean {
+  return kind === 'add' || object.isOrdered;
+}
+
+/** Deleting a rule by its text costs a look at the whole chain; beyond so many it is cheaper to send the chain anew. */
+const maxSingleDeletions = 100;
+
+function resentWhole(change: Changed, desired: Ruleset): Changed {
+  if (change.object.isOrdered || change.object.kind !== 'chain' || change.removed.length <= maxSingleDeletions) return change;
+  const object = objectsOf(desired).get(change.object.id);
+  return object === undefined ? change : { ...change, kind: 'add', object, added: [...object.lines, ...object.tail] };
 }
 
 function inserted(line: string): string {

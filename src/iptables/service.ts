@@ -1,5 +1,5 @@
-import type { Ruleset } from '../ruleset/ruleset.ts';
-import type { ServiceName } from '../ruleset/plan.ts';
+import { objectsOf } from '../ruleset/ruleset.ts';
+import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import { isServicePortChain } from './ownership.ts';
 
 const named = /--comment "?(?:[^"]* )?([a-z0-9][-a-z0-9]*)\/([a-z0-9][-a-z0-9]*)(?::[-a-z0-9]+)?(?=[" ]|$)/;
@@ -19,8 +19,8 @@ export function serviceOfRule(rule: string): ServiceName | undefined {
 export function serviceIndex(...rulesets: readonly Ruleset[]): (chain: string) => ServiceName | undefined {
   const services = new Map<string, ServiceName>();
   const callers = new Map<string, string>();
-  for (const { objects } of rulesets) {
-    for (const { table, name, lines, isOwned } of objects.values()) {
+  for (const ruleset of rulesets) {
+    for (const { table, name, lines, isOwned } of objectsOf(ruleset).values()) {
       if (table !== 'nat' || !isOwned) continue;
       for (const line of lines) {
         const target = jump.exec(line)?.[1];

@@ -1,9 +1,8 @@
 import { parseCidr } from '../source/address.ts';
 import type { ClusterState, EndpointSlice, IPFamily, Service } from '../source/objects.ts';
 import { settleClaims } from './claims.ts';
-import type { Claimant, Settlement } from './claims.ts';
+import type { Claimant } from './claims.ts';
 import { endpointsKey, serviceEndpoints } from './endpoints.ts';
-import type { ServiceEndpoints } from './endpoints.ts';
 import type { Endpoint, ProxyModel, ServicePort, Warning } from './model.ts';
 import type { ModelOptions } from './options.ts';
 import { resolve } from './topology.ts';
@@ -23,24 +22,18 @@ const noEndpoints: readonly Endpoint[] = [];
  * same objects. Options count by identity too: keep the object while nothing in it changes.
  */
 export function buildModel(state: ClusterState, options: ModelOptions): ProxyModel {
-  const remembered = memoryFor(options);
-  const { claimants, settlement, warnings } = claimsOf(state.services, options, remembered);
-  const location = locationOf(state, options, remembered);
-  const allWarnings: Warning[] = [...warnings];
+  const memory = memoryFor(options);
+  const { served, warnings } = claimsOf(state.services, options, memory);
+  const location = locationOf(state, options, memory);
   const servicePorts: ServicePort[] = [];
+  const allWarnings: Warning[] = [...warnings];
   let endpointCount = 0;
-  for (const { service, ports } of claimants) {
-    if (ports.length === 0) continue;
-    const slices = state.slices.get(`${service.metadata.namespace ?? ''}/${service.metadata.name}`) ?? noSlices;
-    const endpoints = endpointsOf(slices, options, remembered);
-    allWarnings.push(...endpoints.warnings);
-    for (const port of ports) {
-      const granted = settlement.granted.get(port);
-      if (granted === undefined) continue;
-      const all = endpoints.byPort.get(endpointsKey(port.portName, port.protocol)) ?? noEndpoints;
-      endpointCount += all.length;
-      servicePorts.push(servicePortOf(granted, all, location, remembered));
-    }
+  for (const one of served) {
+    const slices = state.slices.get(one.key) ?? noSlices;
+    if (one.slices !== slices || one.location !== location) resolveServed(one, slices, location, options);
+    for (const port of one.resolved) servicePorts.push(port);
+    if (one.warnings.length > 0) allWarnings.push(...one.warnings);
+    endpointCount += one.endpointCount;
   }
   return {
     family: options.family,
@@ -51,25 +44,36 @@ export function buildModel(state: ClusterState, options: ModelOptions): ProxyMod
     localhostNodePorts: options.localhostNodePorts,
     dropInvalid: options.dropInvalid,
     serviceCIDRs: serviceCIDRsOf(state, options.family),
-    servicePorts: servicePorts.sort(byName),
+    servicePorts,
     isLargeCluster: endpointCount > largeClusterEndpoints,
     warnings: allWarnings,
   };
 }
 
-/** What was computed under one set of options. */
-interface Memory {
-  readonly unresolved: WeakMap<Service, UnresolvedPorts>;
-  readonly endpoints: WeakMap<readonly EndpointSlice[], ServiceEndpoints>;
-  readonly resolved: WeakMap<UnresolvedPort, ServicePort>;
-  readonly claims: WeakMap<readonly Service[], Claims>;
-  location: Location;
+/** A Service with what it may serve, and what was last made of it. */
+interface Served {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly ports: readonly UnresolvedPort[];
+  slices?: readonly EndpointSlice[];
+  location?: Location;
+  resolved: readonly ServicePort[];
+  endpointCount: number;
+  warnings: readonly Warning[];
 }
 
 interface Claims {
-  readonly claimants: readonly Claimant[];
-  readonly settlement: Settlement;
+  /** Sorted as the service ports of the model are. */
+  readonly served: readonly Served[];
   readonly warnings: readonly Warning[];
+}
+
+/** What was computed under one set of options. */
+interface Memory {
+  readonly unresolved: WeakMap<Service, UnresolvedPorts>;
+  readonly served: WeakMap<Service, Served>;
+  readonly claims: WeakMap<readonly Service[], Claims>;
+  location: Location;
 }
 
 const memories = new WeakMap<ModelOptions, Memory>();
@@ -79,8 +83,7 @@ function memoryFor(options: ModelOptions): Memory {
   if (existing !== undefined) return existing;
   const memory: Memory = {
     unresolved: new WeakMap(),
-    endpoints: new WeakMap(),
-    resolved: new WeakMap(),
+    served: new WeakMap(),
     claims: new WeakMap(),
     location: { nodeName: options.nodeName, zone: '' },
   };
@@ -92,16 +95,38 @@ function claimsOf(services: readonly Service[], options: ModelOptions, memory: M
   const known = memory.claims.get(services);
   if (known !== undefined) return known;
   const warnings: Warning[] = [];
-  const claimants = services.map((service) => {
+  const claimants = services.flatMap((service): Claimant[] => {
     const unresolved = memory.unresolved.get(service) ?? unresolvedPorts(service, options);
     memory.unresolved.set(service, unresolved);
-    warnings.push(...unresolved.warnings);
-    return { service, ports: unresolved.ports };
+    for (const warning of unresolved.warnings) warnings.push(warning);
+    return unresolved.ports.length === 0 ? [] : [{ service, ports: unresolved.ports }];
   });
-  const settlement = settleClaims(claimants);
-  const claims = { claimants, settlement, warnings: [...warnings, ...settlement.warnings] };
+  const { granted, warnings: lost } = settleClaims(claimants);
+  const served = claimants.map(({ service, ports }) => servedOf(service, granted.get(service) ?? ports, memory));
+  const claims = { served: sorted(served), warnings: [...warnings, ...lost] };
   memory.claims.set(services, claims);
   return claims;
+}
+
+function servedOf(service: Service, ports: readonly UnresolvedPort[], memory: Memory): Served {
+  const known = memory.served.get(service);
+  if (known?.ports === ports) return known;
+  const key = `${service.metadata.namespace ?? ''}/${service.metadata.name}`;
+  const served: Served = { key, ports, resolved: [], endpointCount: 0, warnings: [] };
+  memory.served.set(service, served);
+  return served;
+}
+
+/** By namespace, then name. */
+function sorted(served: readonly Served[]): readonly Served[] {
+  const isSorted = served.every((one, index) => index === 0 || compareKeys(served[index - 1]?.key ?? '', one.key) <= 0);
+  return isSorted ? served : served.toSorted((left, right) => compareKeys(left.key, right.key));
+}
+
+function compareKeys(left: string, right: string): number {
+  const [leftNamespace = '', leftName = ''] = left.split('/');
+  const [rightNamespace = '', rightName = ''] = right.split('/');
+  return compare(leftNamespace, rightNamespace) || compare(leftName, rightName);
 }
 
 /** The same object until the zone changes: resolved ports are valid for one location. */
@@ -111,28 +136,27 @@ function locationOf(state: ClusterState, options: ModelOptions, memory: Memory):
   return memory.location;
 }
 
-function endpointsOf(slices: readonly EndpointSlice[], options: ModelOptions, memory: Memory): ServiceEndpoints {
-  const known = memory.endpoints.get(slices);
-  if (known !== undefined) return known;
-  const endpoints = serviceEndpoints(slices, options.family, options.nodeName);
-  memory.endpoints.set(slices, endpoints);
-  return endpoints;
-}
-
-const locations = new WeakMap<ServicePort, Location>();
-
-function servicePortOf(
-  port: UnresolvedPort,
-  all: readonly Endpoint[],
+/** Chooses endpoints anew; service ports for which nothing comes out different stay the same objects. */
+function resolveServed(
+  one: Served,
+  slices: readonly EndpointSlice[],
   location: Location,
-  memory: Memory,
-): ServicePort {
-  const known = memory.resolved.get(port);
-  if (known !== undefined && locations.get(known) === location && sameEndpoints(known.allEndpoints, all)) return known;
-  const resolved = resolve(port, all, location);
-  memory.resolved.set(port, resolved);
-  locations.set(resolved, location);
-  return resolved;
+  options: ModelOptions,
+): void {
+  const endpoints = serviceEndpoints(slices, options.family, options.nodeName);
+  const before = one.location === location ? one.resolved : [];
+  one.slices = slices;
+  one.location = location;
+  one.warnings = endpoints.warnings;
+  one.endpointCount = 0;
+  one.resolved = one.ports
+    .map((port) => {
+      const all = endpoints.byPort.get(endpointsKey(port.portName, port.protocol)) ?? noEndpoints;
+      one.endpointCount += all.length;
+      const known = before.find(({ portName, protocol }) => portName === port.portName && protocol === port.protocol);
+      return known !== undefined && sameEndpoints(known.allEndpoints, all) ? known : resolve(port, all, location);
+    })
+    .sort((left, right) => compare(left.portName, right.portName) || compare(left.protocol, right.protocol));
 }
 
 /** A slice that was rewritten without a change that matters leaves the service port as it is. */
@@ -169,15 +193,6 @@ function serviceCIDRsOf(state: ClusterState, family: IPFamily): readonly string[
   const cidrs = state.serviceCIDRs.flatMap((object) => object.spec?.cidrs ?? []).map(parseCidr);
   const own = cidrs.flatMap((cidr) => (cidr?.family === family ? [cidr.text] : []));
   return [...new Set(own)].sort();
-}
-
-function byName(left: ServicePort, right: ServicePort): number {
-  return (
-    compare(left.namespace, right.namespace) ||
-    compare(left.name, right.name) ||
-    compare(left.portName, right.portName) ||
-    compare(left.protocol, right.protocol)
-  );
 }
 
 function compare(left: string, right: string): number {

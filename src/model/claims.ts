@@ -3,20 +3,17 @@ import { servicePortName } from './model.ts';
 import type { Warning } from './model.ts';
 import type { UnresolvedPort } from './unresolved-port.ts';
 
-/** The service ports of one Service, in the order of the state. */
+/** A Service and the service ports it asks for, in the order of the state. */
 export interface Claimant {
   readonly service: Service;
   readonly ports: readonly UnresolvedPort[];
 }
 
 export interface Settlement {
-  /** What each service port may serve; a port that lost nothing is the same object. Absent: it lost its cluster IP. */
-  readonly granted: ReadonlyMap<UnresolvedPort, UnresolvedPort>;
+  /** What remains of the ports of Services that lost something; the others may serve all they ask for. */
+  readonly granted: ReadonlyMap<Service, readonly UnresolvedPort[]>;
   readonly warnings: readonly Warning[];
 }
-
-/** Identity of reduced ports over successive settlements: by port, then by what it lost. */
-const reduced = new WeakMap<UnresolvedPort, Map<string, UnresolvedPort>>();
 
 /**
  * Two service ports cannot both have one address, protocol and port. Cluster IPs are settled before anything a
@@ -24,36 +21,63 @@ const reduced = new WeakMap<UnresolvedPort, Map<string, UnresolvedPort>>();
  * wins, and at equal age the one that comes first in the state. Losing is per address: the rest is served.
  */
 export function settleClaims(claimants: readonly Claimant[]): Settlement {
-  const inOrder = claimants.toSorted(byAge);
-  const owners = new Map<string, UnresolvedPort>();
-  const granted = new Map<UnresolvedPort, UnresolvedPort>();
+  const contested = contestants(claimants);
+  if (contested.length === 0) return { granted: new Map(), warnings: [] };
   const warnings: Warning[] = [];
+  const owners = new Map<string, UnresolvedPort>();
   const take = (key: string, port: UnresolvedPort, what: string): boolean => {
-    const owner = owners.get(key);
-    if (owner === undefined) owners.set(key, port);
-    else if (owner !== port) {
-      warnings.push(lostTo(owner, port, what));
-      return false;
-    }
-    return true;
+    const owner = owners.get(key) ?? port;
+    owners.set(key, owner);
+    if (owner !== port) warnings.push(lostTo(owner, port, what));
+    return owner === port;
   };
-  const withClusterIP = inOrder.flatMap(({ ports }) =>
-    ports.filter((port) => take(addressKey(port, port.clusterIP), port, `cluster IP ${port.clusterIP}`)),
+  const withClusterIP = contested
+    .toSorted(byAge)
+    .map(({ service, ports }) => ({
+      service,
+      ports: ports.filter((port) => take(addressKey(port, port.clusterIP), port, `cluster IP ${port.clusterIP}`)),
+    }));
+  const granted = new Map(
+    withClusterIP.map(({ service, ports }) => [service, remembered(service, ports.map((port) => reduce(port, take)))]),
   );
-  for (const port of withClusterIP) {
-    const externalIPs = port.externalIPs.filter((ip) => take(addressKey(port, ip), port, `external IP ${ip}`));
-    const loadBalancerIPs = port.loadBalancerIPs.filter((ip) =>
-      take(addressKey(port, ip), port, `load balancer IP ${ip}`),
-    );
-    const keepsNodePort =
-      port.nodePort === undefined || take(`${port.protocol} ${port.nodePort}`, port, `node port ${port.nodePort}`);
-    granted.set(port, reduce(port, externalIPs, loadBalancerIPs, keepsNodePort));
-  }
   return { granted, warnings };
+}
+
+type Take = (key: string, port: UnresolvedPort, what: string) => boolean;
+
+/** Those with a claim that another Service has too. Almost always nobody, so this is all that most settlements cost. */
+function contestants(claimants: readonly Claimant[]): readonly Claimant[] {
+  const first = new Map<string, Claimant>();
+  const contested = new Set<Claimant>();
+  for (const claimant of claimants) {
+    for (const key of keysOf(claimant)) {
+      const other = first.get(key);
+      if (other === undefined) first.set(key, claimant);
+      else if (other !== claimant) contested.add(other).add(claimant);
+    }
+  }
+  return contested.size === 0 ? [] : claimants.filter((claimant) => contested.has(claimant));
+}
+
+const claimKeys = new WeakMap<readonly UnresolvedPort[], readonly string[]>();
+
+function keysOf({ ports }: Claimant): readonly string[] {
+  const known = claimKeys.get(ports);
+  if (known !== undefined) return known;
+  const keys = ports.flatMap((port) => [
+    ...[port.clusterIP, ...port.externalIPs, ...port.loadBalancerIPs].map((address) => addressKey(port, address)),
+    ...(port.nodePort === undefined ? [] : [nodePortKey(port)]),
+  ]);
+  claimKeys.set(ports, keys);
+  return keys;
 }
 
 function addressKey(port: UnresolvedPort, address: string): string {
   return `${address} ${port.protocol} ${port.port}`;
+}
+
+function nodePortKey(port: UnresolvedPort): string {
+  return `${port.protocol} ${port.nodePort ?? ''}`;
 }
 
 function byAge(left: Claimant, right: Claimant): number {
@@ -63,31 +87,24 @@ function byAge(left: Claimant, right: Claimant): number {
   return leftTime < rightTime ? -1 : 1;
 }
 
-function reduce(
-  port: UnresolvedPort,
-  externalIPs: readonly string[],
-  loadBalancerIPs: readonly string[],
-  keepsNodePort: boolean,
-): UnresolvedPort {
-  const keepsAll =
-    keepsNodePort &&
-    externalIPs.length === port.externalIPs.length &&
-    loadBalancerIPs.length === port.loadBalancerIPs.length;
-  if (keepsAll) return port;
-  const known = reduced.get(port) ?? new Map<string, UnresolvedPort>();
-  reduced.set(port, known);
-  const key = [...externalIPs, '|', ...loadBalancerIPs, '|', String(keepsNodePort)].join(' ');
-  const existing = known.get(key);
-  if (existing !== undefined) return existing;
+function reduce(port: UnresolvedPort, take: Take): UnresolvedPort {
   const { nodePort, ...rest } = port;
-  const result = {
-    ...rest,
-    externalIPs,
-    loadBalancerIPs,
-    ...(keepsNodePort && nodePort !== undefined ? { nodePort } : {}),
-  };
-  known.set(key, result);
-  return result;
+  const externalIPs = port.externalIPs.filter((ip) => take(addressKey(port, ip), port, `external IP ${ip}`));
+  const loadBalancerIPs = port.loadBalancerIPs.filter((ip) =>
+    take(addressKey(port, ip), port, `load balancer IP ${ip}`),
+  );
+  const keepsNodePort = nodePort !== undefined && take(nodePortKey(port), port, `node port ${nodePort}`);
+  return { ...rest, externalIPs, loadBalancerIPs, ...(keepsNodePort ? { nodePort } : {}) };
+}
+
+/** What a Service was granted last, so that the same outcome is the same object. */
+const outcomes = new WeakMap<Service, readonly UnresolvedPort[]>();
+
+function remembered(service: Service, ports: readonly UnresolvedPort[]): readonly UnresolvedPort[] {
+  const known = outcomes.get(service);
+  if (known !== undefined && JSON.stringify(known) === JSON.stringify(ports)) return known;
+  outcomes.set(service, ports);
+  return ports;
 }
 
 function lostTo(owner: UnresolvedPort, loser: UnresolvedPort, what: string): Warning {

@@ -1,8 +1,9 @@
-import type { Ruleset, RulesetObject } from './ruleset.ts';
+import { combine } from './ruleset.ts';
+import type { Ruleset, RulesetObject, RulesetPart } from './ruleset.ts';
 
 /**
- * One object that differs. For unordered objects `removed` and `added` are the lines to take out and to put in;
- * for ordered ones the whole object is rewritten and they hold all its lines.
+ * One object that differs. Of an unordered object `removed` and `added` are the lines to take out and to put in, and
+ * `object` may hold only some of its lines; an ordered one is rewritten whole, and they hold all its lines.
  */
 export interface ObjectChange {
   readonly kind: 'add' | 'change' | 'delete';
@@ -19,44 +20,65 @@ export interface ObjectChange {
  */
 export type LineKey = (object: RulesetObject, line: string) => string | undefined;
 
-/**
- * What must change to make `live` equal `desired`: objects in the order of `desired`, deletions last.
- * Objects that are the same reference on both sides are equal without a look inside, so the cost of a diff
- * between successive rulesets follows what changed.
- */
-export function diff(live: Ruleset, desired: Ruleset, lineKey: LineKey): ObjectChange[] {
+/** What two rulesets do not share: their objects, as far as the parts that only one of them has say. */
+export interface Differing {
+  readonly live: ReadonlyMap<string, RulesetObject>;
+  readonly desired: ReadonlyMap<string, RulesetObject>;
+  /** Parts that both have. */
+  readonly common: readonly RulesetPart[];
+}
+
+export function differing(live: Ruleset, desired: Ruleset): Differing {
+  const liveParts = new Set(live.parts);
+  const desiredParts = new Set(desired.parts);
+  return {
+    live: combine(live.parts.filter((part) => !desiredParts.has(part))),
+    desired: combine(desired.parts.filter((part) => !liveParts.has(part))),
+    common: live.parts.filter((part) => desiredParts.has(part)),
+  };
+}
+
+/** What must change to make live equal desired: objects in the order of `desired`, deletions last. */
+export function diff({ live, desired, common }: Differing, lineKey: LineKey): ObjectChange[] {
   const changes: ObjectChange[] = [];
-  for (const object of desired.objects.values()) {
+  for (const object of desired.values()) {
     if (!object.isOwned) continue;
-    const existing = live.objects.get(object.id);
-    if (existing === object) continue;
-    const change =
-      existing === undefined
-        ? { kind: 'add' as const, object, removed: [], added: [...object.lines, ...object.tail] }
-        : changeOf(existing, object, lineKey);
+    const existing = live.get(object.id) ?? restIn(common, object);
+    const change = existing === undefined ? addition(object) : changeOf(existing, object, lineKey);
     if (change !== undefined) changes.push(change);
   }
-  for (const object of live.objects.values()) {
-    if (!object.isOwned || desired.objects.has(object.id)) continue;
-    changes.push({ kind: 'delete', object, live: object, removed: [...object.lines, ...object.tail], added: [] });
+  for (const object of live.values()) {
+    if (!object.isOwned || desired.has(object.id)) continue;
+    const rest = restIn(common, object);
+    const change = rest === undefined ? deletion(object) : changeOf(object, rest, lineKey);
+    if (change !== undefined) changes.push(change);
   }
   return changes;
 }
 
+/** The lines that an unordered object has in parts that differ, when the rest of it is in parts that do not: none. */
+function restIn(common: readonly RulesetPart[], object: RulesetObject): RulesetObject | undefined {
+  if (object.isOrdered) return undefined;
+  const exists = common.some((part) => part.some(({ id }) => id === object.id));
+  return exists ? { ...object, lines: [], tail: [] } : undefined;
+}
+
+function addition(object: RulesetObject): ObjectChange {
+  return { kind: 'add', object, removed: [], added: [...object.lines, ...object.tail] };
+}
+
+function deletion(object: RulesetObject): ObjectChange {
+  return { kind: 'delete', object, live: object, removed: [...object.lines, ...object.tail], added: [] };
+}
+
 function changeOf(live: RulesetObject, desired: RulesetObject, lineKey: LineKey): ObjectChange | undefined {
+  if (live === desired) return undefined;
   if (desired.isOrdered) {
-    if (sameSequence(live, desired, lineKey)) return undefined;
-    return {
-      kind: 'change',
-      object: desired,
-      live,
-      removed: [...live.lines, ...live.tail],
-      added: [...desired.lines, ...desired.tail],
-    };
+    if (sameDefinition(live, desired) && sameLines(live.lines, desired.lines, desired, lineKey)) return undefined;
+    return { kind: 'change', object: desired, live, removed: live.lines, added: desired.lines };
   }
-  const removed = surplus(live, live.lines, desired.lines, lineKey);
-  const added = surplus(desired, desired.lines, live.lines, lineKey);
-  if (!sameTail(live, desired, lineKey)) {
+  const { removed, added } = surplus(live.lines, desired.lines, desired, lineKey);
+  if (!sameLines(live.tail, desired.tail, desired, lineKey)) {
     removed.push(...live.tail);
     added.push(...desired.tail);
   }
@@ -64,23 +86,11 @@ function changeOf(live: RulesetObject, desired: RulesetObject, lineKey: LineKey)
   return { kind: 'change', object: desired, live, removed, added };
 }
 
-function sameSequence(live: RulesetObject, desired: RulesetObject, lineKey: LineKey): boolean {
-  return (
-    sameDefinition(live, desired) &&
-    sameLines(live.lines, desired.lines, desired, lineKey) &&
-    sameTail(live, desired, lineKey)
-  );
-}
-
 function sameDefinition(live: RulesetObject, desired: RulesetObject): boolean {
   return (
     live.definition.length === desired.definition.length &&
     live.definition.every((line, index) => line === desired.definition[index])
   );
-}
-
-function sameTail(live: RulesetObject, desired: RulesetObject, lineKey: LineKey): boolean {
-  return sameLines(live.tail, desired.tail, desired, lineKey);
 }
 
 function sameLines(left: readonly string[], right: readonly string[], object: RulesetObject, lineKey: LineKey): boolean {
@@ -93,23 +103,30 @@ function sameLines(left: readonly string[], right: readonly string[], object: Ru
   );
 }
 
-/** The lines of one side that the other lacks, counting repetitions. */
+/** The lines of each side that the other lacks, counting repetitions. */
 function surplus(
+  live: readonly string[],
+  desired: readonly string[],
   object: RulesetObject,
-  lines: readonly string[],
-  others: readonly string[],
   lineKey: LineKey,
-): string[] {
-  const counts = new Map<string, number>();
-  for (const other of others) {
-    const key = lineKey(object, other);
-    if (key !== undefined) counts.set(key, (counts.get(key) ?? 0) + 1);
+): { removed: string[]; added: string[] } {
+  const balance = new Map<string, number>();
+  for (const line of desired) {
+    const key = lineKey(object, line);
+    if (key !== undefined) balance.set(key, (balance.get(key) ?? 0) - 1);
   }
-  return lines.filter((line) => {
+  const removed = live.filter((line) => {
     const key = lineKey(object, line);
     if (key === undefined) return false;
-    const count = counts.get(key) ?? 0;
-    if (count > 0) counts.set(key, count - 1);
-    return count === 0;
+    const count = (balance.get(key) ?? 0) + 1;
+    balance.set(key, count);
+    return count > 0;
   });
+  const added = desired.filter((line) => {
+    const key = lineKey(object, line);
+    const count = key === undefined ? 0 : (balance.get(key) ?? 0);
+    if (key !== undefined && count < 0) balance.set(key, count + 1);
+    return count < 0;
+  });
+  return { removed, added };
 }

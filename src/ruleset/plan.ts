@@ -1,8 +1,4 @@
-/** A Service as plans and messages name it. */
-export interface ServiceName {
-  readonly namespace: string;
-  readonly name: string;
-}
+import type { ServiceName } from './ruleset.ts';
 
 /** One difference between live and desired, as people and programs read it (`diff -o json`). */
 export interface Change {

@@ -21,13 +21,65 @@ export interface RulesetObject {
   readonly isOrdered: boolean;
   /** Rules that must come after `lines`, in this order: the fixed end of a dispatch chain. */
   readonly tail: readonly string[];
+  /** The Service it exists for, where that is known without reading its lines. */
+  readonly service?: ServiceName;
 }
 
-/** Desired or live: what one tool would print, or printed, for one IP family. */
-export interface Ruleset {
-  readonly objects: ReadonlyMap<string, RulesetObject>;
+/** A Service as rulesets, plans and messages name it. */
+export interface ServiceName {
+  readonly namespace: string;
+  readonly name: string;
 }
+
+/**
+ * Desired or live: what one tool would print, or printed, for one IP family. It is made of parts that change
+ * independently, such as the rules of one service port; a part that two rulesets share is equal in both without a
+ * look inside, so work between successive rulesets follows what changed. A listing is one part.
+ */
+export interface Ruleset {
+  readonly parts: readonly RulesetPart[];
+}
+
+/**
+ * Objects, or some lines of them. An unordered object may have lines in many parts; an ordered one is whole in the
+ * only part that has it. Objects that always exist, such as dispatch chains, are in a part of their own as well.
+ */
+export type RulesetPart = readonly RulesetObject[];
 
 export function objectId(table: string, kind: ObjectKind, name: string): string {
   return `${table} ${kind} ${name}`;
+}
+
+const combined = new WeakMap<Ruleset, ReadonlyMap<string, RulesetObject>>();
+
+/** All objects of a ruleset, whole, by id. Costs a look at everything, once per ruleset. */
+export function objectsOf(ruleset: Ruleset): ReadonlyMap<string, RulesetObject> {
+  const known = combined.get(ruleset);
+  if (known !== undefined) return known;
+  const objects = combine(ruleset.parts);
+  combined.set(ruleset, objects);
+  return objects;
+}
+
+/** The union of parts: objects of the same id get the lines of all. */
+export function combine(parts: Iterable<RulesetPart>): Map<string, RulesetObject> {
+  const objects = new Map<string, RulesetObject>();
+  const joined = new Map<string, string[]>();
+  for (const part of parts) {
+    for (const object of part) {
+      const existing = objects.get(object.id);
+      if (existing === undefined) {
+        objects.set(object.id, object);
+        continue;
+      }
+      let lines = joined.get(object.id);
+      if (lines === undefined) {
+        lines = [...existing.lines];
+        joined.set(object.id, lines);
+        objects.set(object.id, { ...existing, lines, tail: [...existing.tail, ...object.tail] });
+      }
+      for (const line of object.lines) lines.push(line);
+    }
+  }
+  return objects;
 }
