@@ -134,7 +134,13 @@ function withoutType(json: Readonly<Record<string, unknown>>): Record<string, un
 }
 
 function locateIn(file: string, document: Document | undefined, lines: LineCounter, path: Path): string {
-  const node = path.length > 0 && isMap(document?.contents) ? document.getIn(path, true) : undefined;
+  const node = path.reduce<unknown>(inner, path.length > 0 ? document?.contents : undefined);
   const offset = isNode(node) ? node.range?.[0] : undefined;
   return offset === undefined ? file : `${file}:${lines.linePos(offset).line}`;
+}
+
+/** Of a name that is given twice the one that counts. */
+function inner(node: unknown, name: string): unknown {
+  if (isSeq(node)) return node.items[Number(name)];
+  return isMap(node) ? node.items.findLast(({ key }) => isScalar(key) && String(key.value) === name)?.value : undefined;
 }

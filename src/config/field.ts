@@ -73,7 +73,7 @@ export function uint32(initial: number): Leaf<number> {
 }
 
 export function float(initial: number): Leaf<number> {
-  return { ...int32(initial), expected: 'a number', read: (value) => (isFinite(value) ? value : undefined) };
+  return { ...int32(initial), expected: 'a number', read: (value) => (isFiniteNumber(value) ? value : undefined) };
 }
 
 /** A Go duration in a string. */
@@ -173,7 +173,7 @@ function isInt32(value: unknown): value is number {
   return Number.isInteger(value) && isBetween(value, -(2 ** 31), 2 ** 31 - 1);
 }
 
-function isFinite(value: unknown): value is number {
+function isFiniteNumber(value: unknown): value is number {
   return Number.isFinite(value);
 }
 

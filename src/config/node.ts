@@ -37,6 +37,27 @@ export function nodeAddresses(node: Node | undefined): readonly string[] {
   );
 }
 
+/**
+ * The addresses that count as this host's: those configured, else its interfaces where we work on its kernel, else
+ * those of the Node in the manifests, else its interfaces. `interfaces` is only asked when needed.
+ */
+export function hostAddresses(
+  config: Config,
+  {
+    node,
+    interfaces,
+    target,
+  }: {
+    readonly node?: Node;
+    readonly interfaces: () => readonly string[];
+    readonly target: 'kernel' | 'text';
+  },
+): readonly string[] {
+  if (config.nodeAddresses !== undefined) return config.nodeAddresses;
+  const ofNode = target === 'kernel' ? [] : nodeAddresses(node);
+  return ofNode.length > 0 ? ofNode : interfaces();
+}
+
 /** The node's addresses of both families; a specific `bindAddress` goes before those of the Node. */
 export function nodeIPs(config: Config, node: Node | undefined): NodeIPs {
   const hostIPs = nodeAddresses(node);
