@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { Command, Option } from 'commander';
+import { parseConfig } from '../../src/config/config.ts';
 import { attributeName, flagLines, flags, normalizeArguments } from '../../src/config/flags.ts';
 import { configurationFields } from '../../src/config/kube-proxy-configuration.ts';
 
@@ -22,6 +24,28 @@ describe('the flags', () => {
   it('set fields that exist', () => {
     const paths = fieldPaths(configurationFields);
     for (const field of flags.flatMap(({ fields }) => fields)) expect(paths).to.include(field);
+  });
+
+  it('are what commander gives when each takes a value', async () => {
+    const program = new Command();
+    for (const { name, short, type } of flags) {
+      const option = new Option(`${short === undefined ? '' : `-${short}, `}--${name} <${type}>`);
+      program.addOption(
+        type === 'list' ? option.argParser((text, before: string[] | undefined) => [...(before ?? []), text]) : option,
+      );
+    }
+    const argv = '-v 4 --masquerade_all --iptables-localhost-nodeports=false -n shop --detect-local-mode NodeCIDR';
+    const lists = '--nodeport-addresses 10.0.0.0/8,fd00::/8 --nodeport-addresses 11.0.0.0/8';
+    program.parse(normalizeArguments(`${argv} ${lists}`.split(' ')), { from: 'user' });
+    const { config } = await parseConfig(program.opts(), () => '');
+    expect(config).to.deep.include({
+      masqueradeAll: true,
+      localhostNodePorts: false,
+      namespace: 'shop',
+      detectLocal: { mode: 'NodeCIDR' },
+      nodePortAddresses: ['10.0.0.0/8', 'fd00::/8', '11.0.0.0/8'],
+    });
+    expect(config.logging.verbosity).to.equal(4);
   });
 
   it('print what was given as kube-proxy prints it', () => {
