@@ -1,0 +1,167 @@
+import type { ProxyModel, ServicePort } from '../model/model.ts';
+import { objectId } from '../ruleset/ruleset.ts';
+import type { ObjectKind, Ruleset, RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
+import { renderTemplate } from '../template.ts';
+import {
+  affinityContext,
+  classesOf,
+  elementsContext,
+  hasAffinity,
+  joined,
+  surroundingsOf,
+  tableContext,
+} from './context.ts';
+import type { ClassUse, Surroundings } from './context.ts';
+import { classChain, tableOf } from './names.ts';
+import { parseNftables } from './parse.ts';
+import { describePart } from './parts.ts';
+
+/** The holes of `nftables/table` for elements, and the set or map each belongs to. */
+const holes = {
+  clusterIPs: ['set', 'cluster-ips'],
+  hairpinConnections: ['set', 'hairpin-connections'],
+  sourceRanges: ['set', 'source-ranges'],
+  noEndpointServices: ['map', 'no-endpoint-services'],
+  noEndpointNodePorts: ['map', 'no-endpoint-nodeports'],
+  firewallIPs: ['map', 'firewall-ips'],
+  serviceIPs: ['map', 'service-ips'],
+  serviceNodePorts: ['map', 'service-nodeports'],
+  clusterClasses: ['map', 'cluster-class'],
+  clusterClassNodePorts: ['map', 'cluster-class-nodeports'],
+  localClasses: ['map', 'local-class'],
+  localClassNodePorts: ['map', 'local-class-nodeports'],
+  endpoints: ['map', 'endpoints'],
+  localEndpoints: ['map', 'local-endpoints'],
+  nodePortEndpoints: ['map', 'nodeport-endpoints'],
+  nodePortLocalEndpoints: ['map', 'nodeport-local-endpoints'],
+} as const satisfies Readonly<Record<string, readonly [ObjectKind, string]>>;
+
+type Hole = keyof typeof holes;
+
+const kinds = new Map<string, ObjectKind>(Object.values(holes).map(([kind, name]) => [name, kind]));
+
+/** The table of one family as `nft list table` would print it; loads into an empty host with `nft -f`. */
+export function renderNftables(model: ProxyModel): string {
+  const elements = new Map<string, string[]>();
+  for (const port of model.servicePorts) {
+    for (const [name, lines] of elementsOf(port)) {
+      const all = elements.get(name) ?? [];
+      elements.set(name, all);
+      for (const line of lines) all.push(line);
+    }
+  }
+  const surroundings = surroundingsOf(model);
+  const sticky = model.servicePorts.filter(hasAffinity).map((port) => affinityContext(port, surroundings));
+  return renderTable(model, {
+    elements: (name) => joined([...new Set(elements.get(name))]),
+    affinitySets: sticky.map((context) => renderTemplate('nftables/affinity-sets', context)).join(''),
+    affinityChains: sticky.map((context) => renderTemplate('nftables/affinity-chains', context)).join(''),
+  });
+}
+
+/**
+ * The same table as a ruleset. Each service port is a part of it and is remembered, so that successive models cost
+ * what changed between them.
+ */
+export function desiredNftables(model: ProxyModel): Ruleset {
+  const surroundings = surroundingsOf(model);
+  const key = JSON.stringify(surroundings);
+  const base = renderTable(model, { elements: () => '', affinitySets: '', affinityChains: '' });
+  return {
+    parts: [basePart(base), ...model.servicePorts.map((port) => servicePortPart(port, surroundings, key))],
+  };
+}
+
+interface Filling {
+  readonly elements: (name: string) => string;
+  readonly affinitySets: string;
+  readonly affinityChains: string;
+}
+
+function renderTable(model: ProxyModel, { elements, affinitySets, affinityChains }: Filling): string {
+  const filled = Object.fromEntries(Object.entries(holes).map(([hole, [, name]]) => [hole, elements(name)])) as Record<
+    Hole,
+    string
+  >;
+  return renderTemplate('nftables/table', {
+    ...tableContext(model, classesIn(model.servicePorts)),
+    ...filled,
+    affinitySets,
+    affinityChains,
+  });
+}
+
+const usedClasses = new WeakMap<ServicePort, readonly ClassUse[]>();
+
+function classesIn(ports: readonly ServicePort[]): ClassUse[] {
+  const byChain = new Map<string, ClassUse>();
+  for (const port of ports) {
+    let classes = usedClasses.get(port);
+    if (classes === undefined) {
+      classes = classesOf(port);
+      usedClasses.set(port, classes);
+    }
+    for (const use of classes) byChain.set(classChain(use.kind, use.count), use);
+  }
+  return [...byChain.values()].sort(
+    (left, right) => Number(left.kind > right.kind) - Number(left.kind < right.kind) || left.count - right.count,
+  );
+}
+
+/** The elements of a service port by the set or map they belong to. */
+function elementsOf(port: ServicePort): Map<string, string[]> {
+  const elements = new Map<string, string[]>();
+  for (const line of renderTemplate('nftables/service-port-elements', elementsContext(port)).split('\n')) {
+    if (line === '') continue;
+    const end = line.indexOf(' ');
+    const name = line.slice(0, end);
+    const lines = elements.get(name);
+    if (lines === undefined) elements.set(name, [line.slice(end + 1)]);
+    else lines.push(line.slice(end + 1));
+  }
+  return elements;
+}
+
+const servicePortParts = new WeakMap<ServicePort, { readonly surroundings: string; readonly part: RulesetPart }>();
+
+function servicePortPart(port: ServicePort, surroundings: Surroundings, key: string): RulesetPart {
+  const known = servicePortParts.get(port);
+  // Elements are the same wherever the node stands; only chains for session affinity look around.
+  if (known !== undefined && (known.surroundings === key || !hasAffinity(port))) return known.part;
+  const table = tableOf(port.family);
+  const service = { namespace: port.namespace, name: port.name };
+  const objects = [...elementsOf(port)].map(([name, lines]) => elementsObject(table, name, lines));
+  const part = [...objects, ...affinityObjects(port, surroundings).map((object) => ({ ...object, service }))];
+  describePart(part, { key: [port.namespace, port.name, port.portName, port.protocol].join('/'), service });
+  servicePortParts.set(port, { surroundings: key, part });
+  return part;
+}
+
+function elementsObject(table: string, name: string, lines: readonly string[]): RulesetObject {
+  const kind = kinds.get(name);
+  if (kind === undefined) throw new Error(`unreachable: elements for ${name}, which is no set or map of the table`);
+  const id = objectId(table, kind, name);
+  return { id, table, kind, name, isOwned: true, definition: [], lines, isOrdered: false, tail: [] };
+}
+
+function affinityObjects(port: ServicePort, surroundings: Surroundings): readonly RulesetObject[] {
+  if (!hasAffinity(port)) return [];
+  const context = affinityContext(port, surroundings);
+  const sets = renderTemplate('nftables/affinity-sets', context);
+  const chains = renderTemplate('nftables/affinity-chains', context);
+  const objects = parseNftables(`table ${tableOf(port.family)} {\n${sets}${chains}}\n`).parts.flat();
+  return objects.filter((object) => object.kind !== 'table');
+}
+
+/** The few texts around service ports that one process sees: families, class chains, node port addresses. */
+const baseParts = new Map<string, RulesetPart>();
+const maxBaseParts = 16;
+
+function basePart(text: string): RulesetPart {
+  const known = baseParts.get(text);
+  if (known !== undefined) return known;
+  if (baseParts.size >= maxBaseParts) baseParts.clear();
+  const part = parseNftables(text).parts.flat();
+  baseParts.set(text, part);
+  return part;
+}
