@@ -51,20 +51,33 @@ export function toolName(family: IpFamily, variant: Variant, part?: 'save' | 're
   return part === undefined ? base : `${base}-${part}`;
 }
 
-/** All rules of one variant and family; see `IptablesTools.list`. */
-export async function listRules(
-  effects: { readonly run: Run; readonly files: Files },
+async function listRules(effects: SaveEffects, variant: Variant, family: IpFamily): Promise<string> {
+  const tool = toolName(family, variant, 'save');
+  const { text, warnings } = await savedRules(effects, variant, family);
+  refuseIncompatible(tool, text + warnings);
+  refuseCutShort(tool, text);
+  return text;
+}
+
+/** What reading rules needs. */
+export interface SaveEffects {
+  readonly run: Run;
+  readonly files: Files;
+}
+
+/** What `iptables-save` prints, also when it leaves tables out that it cannot read. Throws CommandError. */
+export async function savedRules(
+  effects: SaveEffects,
   variant: Variant,
   family: IpFamily,
-): Promise<string> {
+): Promise<{ readonly text: string; readonly warnings: string }> {
   // iptables-legacy-save loads the modules of every table it looks at; hence only when there is one.
-  if (variant === 'legacy' && (await legacyTables(effects.files, family)).length === 0) return '';
+  if (variant === 'legacy' && (await legacyTables(effects.files, family)).length === 0)
+    return { text: '', warnings: '' };
   const tool = toolName(family, variant, 'save');
   const result = await effects.run(tool, [], { timeoutMs: 120_000 });
   if (result.exitCode !== 0 || result.isTruncated) throw new CommandError(result, `reading rules with ${tool}`);
-  refuseIncompatible(tool, result.stdout + result.stderr);
-  refuseCutShort(tool, result.stdout);
-  return result.stdout;
+  return { text: result.stdout, warnings: result.stderr };
 }
 
 /** Tables of the legacy variant that exist in this namespace. */

@@ -1,5 +1,4 @@
-import type { Files } from './files.ts';
-import { listRules, type IpFamily, type Variant } from './iptables-tools.ts';
+import { savedRules, type IpFamily, type SaveEffects, type Variant } from './iptables-tools.ts';
 import type { Run } from './run.ts';
 
 /** The variant that this node's rules live in, and how it was found. */
@@ -16,9 +15,9 @@ const proxyChain = /^:KUBE-(SERVICES|NODEPORTS|SVC-\w+|SEP-\w+) /m;
 
 /**
  * The variant with kubelet's hint; else the one with a proxy's chains; else the one with more rules; else what
- * `iptables` is. Reads both, creates and changes nothing. A variant that cannot be read counts as empty.
+ * `iptables` is. Reads both, creates and changes nothing. What cannot be read counts as empty.
  */
-export async function detectVariant(effects: { readonly run: Run; readonly files: Files }): Promise<DetectedVariant> {
+export async function detectVariant(effects: SaveEffects): Promise<DetectedVariant> {
   const nft = await savedText(effects, 'nft');
   const legacy = await savedText(effects, 'legacy');
   for (const [pattern, reason] of [
@@ -32,9 +31,16 @@ export async function detectVariant(effects: { readonly run: Run; readonly files
   return installedVariant(effects.run);
 }
 
-async function savedText(effects: { readonly run: Run; readonly files: Files }, variant: Variant): Promise<string> {
+async function savedText(effects: SaveEffects, variant: Variant): Promise<string> {
   const families: readonly IpFamily[] = ['IPv4', 'IPv6'];
-  const texts = families.map((family) => listRules(effects, variant, family).catch(() => ''));
+  const texts = families.map(async (family) => {
+    try {
+      return (await savedRules(effects, variant, family)).text;
+    } catch {
+      // A node without this variant, or without this family, has no rules in it.
+      return '';
+    }
+  });
   return (await Promise.all(texts)).join('\n');
 }
 

@@ -91,6 +91,12 @@ function commitReader(handlers: MonitorHandlers): (line: string) => void {
   let changes: string[] = [];
   let changeCount = 0;
   return (line) => {
+    if (line.startsWith('# ERROR:')) {
+      // The socket overran: what comes next may be the rest of a transaction whose start is gone.
+      [changes, changeCount] = [[], 0];
+      handlers.onGap(`nft monitor: ${line.slice(9)}`);
+      return;
+    }
     const commit = /^# new generation (\d+) by process (\d+) \((.*)\)$/.exec(line);
     if (commit === null) {
       changeCount += 1;

@@ -95,7 +95,7 @@ describe('tracked UDP flows', function () {
   });
 
   it('cannot be listed without the right to, which the error names', async () => {
-    const prefix = [...lab.options.prefix!, ['setpriv', '--bounding-set=-all', '--inh-caps=-all']] as const;
+    const prefix = [...lab.options.prefix, ['setpriv', '--bounding-set=-all', '--inh-caps=-all']] as const;
     const error = await rejection(
       createConntrack({ ...lab, run: createRun({ ...lab.options, prefix }) }).listUdp('IPv4'),
     );

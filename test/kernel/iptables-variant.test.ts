@@ -83,10 +83,17 @@ describe('the variant of iptables', function () {
     expect(detected).to.deep.equal({ variant: 'legacy', reason: 'is what `iptables` is' });
   });
 
-  it('is nft where a table with native nft content hides kubelet’s hint no more than its rules', async () => {
+  it('is found by the hint in one table although another holds native nft content', async () => {
     await lab.namespace.shell(
-      "nft 'table ip filter { chain x { ct state new accept; }; }'; ip6tables-nft -t mangle -N KUBE-IPTABLES-HINT",
+      "nft 'table ip filter { chain x { ct state new accept; }; }'; iptables-nft -t mangle -N KUBE-IPTABLES-HINT; iptables-legacy -A INPUT",
     );
     expect((await detectVariant(lab)).variant).to.equal('nft');
+  });
+
+  it('is the one that is installed where the other is not', async () => {
+    await lab.namespace.shell('iptables-legacy -t nat -N KUBE-SERVICES; iptables-nft -A INPUT');
+    const find = (tool: string) => (tool.includes('-nft') ? undefined : lab.options.paths.find(tool));
+    const run = createRun({ ...lab.options, paths: { ...lab.options.paths, find } });
+    expect((await detectVariant({ ...lab, run })).variant).to.equal('legacy');
   });
 });

@@ -1,42 +1,28 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createCommitter, type Committer } from '../../src/kernel/committer.ts';
-import { createFollow, type Follow } from '../../src/kernel/follow.ts';
-import { filesThrough, type Files } from '../../src/kernel/files.ts';
-import { createRun, type CommandOptions, type Run, type Wrapper } from '../../src/kernel/run.ts';
-import { openRuntimeDirectory, type RuntimeDirectory } from '../../src/kernel/runtime-directory.ts';
-import { createToolPaths } from '../../src/kernel/tool-paths.ts';
+import { openHost, type Host } from '../../src/kernel/host.ts';
+import type { CommandOptions, Wrapper } from '../../src/kernel/run.ts';
 import { createNamespace, type Namespace } from '../support/namespace.ts';
 
 /** A namespace with our own effects aimed at it. */
-export interface KernelLab {
+export interface KernelLab extends Host {
   readonly namespace: Namespace;
-  readonly options: CommandOptions;
-  readonly run: Run;
-  readonly files: Files;
-  readonly follow: Follow;
-  readonly directory: RuntimeDirectory;
-  readonly committer: Committer;
+  /** For a `run` that differs from the lab's. */
+  readonly options: CommandOptions & { readonly prefix: readonly Wrapper[] };
   remove(): Promise<void>;
 }
 
 export async function createKernelLab(label: string): Promise<KernelLab> {
   const namespace = await createNamespace(label);
   const [tool, ...args] = namespace.prefix;
-  const prefix: readonly Wrapper[] = [[tool!, ...args]];
-  const options = { paths: createToolPaths(process.env['PATH']), prefix, env: namespace.env };
-  const run = createRun(options);
+  const aim = { prefix: [[tool!, ...args]] satisfies Wrapper[], env: namespace.env };
   const path = await mkdtemp(join(tmpdir(), 'pw-kernel-'));
-  const directory = await openRuntimeDirectory(path);
+  const host = await openHost({ ...aim, runtimeDirectory: path });
   return {
+    ...host,
     namespace,
-    options,
-    run,
-    files: filesThrough(run),
-    follow: createFollow(options),
-    directory,
-    committer: createCommitter(directory, options.paths),
+    options: { ...aim, paths: host.paths },
     remove: async () => {
       await namespace.remove();
       await rm(path, { recursive: true, force: true });
@@ -52,4 +38,10 @@ export async function rejection(promise: Promise<unknown>): Promise<unknown> {
     return error;
   }
   throw new Error('this should have failed');
+}
+
+/** False too for a dead process that nobody has waited for. */
+export async function isRunning(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => 'State:\tX');
+  return !/^State:\t[XZ]/m.test(status);
 }

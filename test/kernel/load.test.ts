@@ -10,7 +10,7 @@ import { load } from '../../src/kernel/load.ts';
 import { createNftTool } from '../../src/kernel/nft-tool.ts';
 import { createRun, type RunOptions, type Wrapper } from '../../src/kernel/run.ts';
 import { createToolPaths } from '../../src/kernel/tool-paths.ts';
-import { createKernelLab, rejection, type KernelLab } from './lab.ts';
+import { createKernelLab, isRunning, rejection, type KernelLab } from './lab.ts';
 
 /** What the real tools say of scripts; loaded one after the other into a kernel that holds `prepared`. */
 const prepared = '*nat\n:KUBE-A - [0:0]\n:KUBE-B - [0:0]\n-A KUBE-A -j KUBE-B\nCOMMIT\n';
@@ -175,7 +175,7 @@ describe('loading', function () {
   });
 
   it('blames missing rights on the host, for every tool', async () => {
-    const prefix: readonly Wrapper[] = [...lab.options.prefix!, ['setpriv', '--bounding-set=-all', '--inh-caps=-all']];
+    const prefix: readonly Wrapper[] = [...lab.options.prefix, ['setpriv', '--bounding-set=-all', '--inh-caps=-all']];
     const weak = { ...lab, run: createRun({ ...lab.options, prefix }) };
     for (const attempt of [
       () => createNftTool(weak).load('add table ip kube-proxy\n'),
@@ -186,6 +186,19 @@ describe('loading', function () {
       expect(error.failure.kind, error.message).to.equal('environment');
       expect(error.failure.line).to.equal(undefined);
     }
+  });
+
+  it('blames a lock file that cannot be opened on the host', async () => {
+    const run = createRun({ ...lab.options, env: { XTABLES_LOCKFILE: '/proc/nosuch/lock' } });
+    const error = await failure(createIptablesTools({ ...lab, run }, 'legacy').load('IPv4', prepared));
+    expect(error.failure.kind).to.equal('environment');
+    expect(error.message).to.contain("can't open lock file /proc/nosuch/lock").and.to.contain('Mount');
+  });
+
+  it('blames a lack of file descriptors on the host', async () => {
+    const file = await lab.directory.write('nft', 'add table ip kube-proxy\n');
+    const result = await lab.run('nft', ['-f', file.path], { through: [['prlimit', '--nofile=3']] });
+    expect(classify({ tool: 'nft', script: '', ...result }).kind).to.equal('environment');
   });
 
   it('lets the tool die with us, before it commits', async () => {
@@ -235,10 +248,4 @@ async function contentOf(path: string): Promise<string> {
     if (text.endsWith('\n')) return text;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-/** False too for a dead process that nobody has waited for. */
-async function isRunning(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => 'State:\tX');
-  return !/^State:\t[XZ]/m.test(status);
 }

@@ -35,7 +35,7 @@ describe('packet counters', function () {
   it('are none where the tool is missing or the rights are', async () => {
     const missing = createCounters(createRun({ paths: { searched: [], find: () => undefined } }));
     expect(await missing.ensure(names)).to.deep.equal(new Set());
-    const prefix = [...lab.options.prefix!, ['setpriv', '--bounding-set=-all', '--inh-caps=-all']] as const;
+    const prefix = [...lab.options.prefix, ['setpriv', '--bounding-set=-all', '--inh-caps=-all']] as const;
     const weak = createCounters(createRun({ ...lab.options, prefix }));
     expect(await weak.ensure(names)).to.deep.equal(new Set());
     expect(await weak.packets(names)).to.deep.equal(new Map());

@@ -44,7 +44,7 @@ for (const variant of ['nft', 'legacy'] as const) {
     });
 
     it('blames the host where no namespace can be made', async () => {
-      const prefix = [...lab.options.prefix!, ['setpriv', '--bounding-set=-all', '--inh-caps=-all']] as const;
+      const prefix = [...lab.options.prefix, ['setpriv', '--bounding-set=-all', '--inh-caps=-all']] as const;
       const run = createRun({ ...lab.options, prefix });
       const failure = await inScratchNamespace({ ...lab, run }, variant).tryLoad('IPv4', [good]);
       expect(failure?.kind).to.equal('environment');

@@ -38,7 +38,7 @@ describe('kernel settings', function () {
 
   it('that are mounted read-only say what to do', async () => {
     const mount = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"';
-    const prefix = [...lab.options.prefix!, ['unshare', '-m', 'sh', '-c', mount, 'sh']] as const;
+    const prefix = [...lab.options.prefix, ['unshare', '-m', 'sh', '-c', mount, 'sh']] as const;
     const error = await failure(
       createSysctl(filesThrough(createRun({ ...lab.options, prefix }))).ensure(routeLocalnet, '1'),
     );
@@ -48,7 +48,7 @@ describe('kernel settings', function () {
 
   it('that we may not write say which right is missing', async () => {
     const user = ['setpriv', '--reuid', '65534', '--clear-groups', '--inh-caps=-all'] as const;
-    const prefix = [...lab.options.prefix!, user];
+    const prefix = [...lab.options.prefix, user];
     const error = await failure(
       createSysctl(filesThrough(createRun({ ...lab.options, prefix }))).ensure(routeLocalnet, '1'),
     );
