@@ -1,4 +1,4 @@
-import { objectId } from '../ruleset/ruleset.ts';
+import { objectId, objectsOf } from '../ruleset/ruleset.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import { onlyAddress, parseAddress } from '../ruleset/walk-address.ts';
 import type {
@@ -41,9 +41,10 @@ const sourceNatPriority = 100;
  * Makes the tables of one family executable. Where a ruleset holds no more of a kernel chain than our jumps in it,
  * as a desired one does, those are the chain.
  */
-export function iptablesProgram({ objects }: Ruleset, family: 'IPv4' | 'IPv6'): Program {
+export function iptablesProgram(ruleset: Ruleset, family: 'IPv4' | 'IPv6'): Program {
   const tables = new Map<string, WalkTable>();
   const baseChains: BaseChain[] = [];
+  const objects = objectsOf(ruleset);
   for (const object of objects.values()) {
     if (object.kind === 'hooks' && objects.has(objectId(object.table, 'chain', object.name))) continue;
     const table = tables.get(object.table) ?? { name: object.table, chains: new Map() };

@@ -1,3 +1,4 @@
+import { objectsOf } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
 import type { BaseChain, Hook, Program, WalkRule, WalkTable } from '../ruleset/walk-program.ts';
 import { readElements } from './rule-elements.ts';
@@ -24,10 +25,10 @@ const priorities = new Map([
 ]);
 
 /** Makes tables executable, foreign ones among them. Tables of families that do not carry IP packets are left out. */
-export function nftablesProgram({ objects }: Ruleset): Program {
+export function nftablesProgram(ruleset: Ruleset): Program {
   const tables = new Map<string, WalkTable & { readonly collections: Map<string, Elements> }>();
   const baseChains: BaseChain[] = [];
-  for (const object of objects.values()) {
+  for (const object of objectsOf(ruleset).values()) {
     if (!/^(?:ip|ip6|inet) /.test(object.table)) continue;
     const table = tables.get(object.table) ?? { name: object.table, chains: new Map(), collections: new Map() };
     tables.set(object.table, table);

@@ -34,8 +34,19 @@ export interface Outcome {
   readonly uncertain: boolean;
   /** What happens instead, for each such rule, if it matches. */
   readonly alternatives: readonly Alternative[];
-  /** The last steps of every way. */
-  readonly trails: readonly TrailStep[];
+  /** Every way, in the order of the rules. */
+  readonly ways: readonly Way[];
+}
+
+/** One way a packet may go. */
+export interface Way {
+  readonly verdict: WalkVerdict;
+  readonly probability: number;
+  /** Where the packet is in the end: the endpoint, when it was sent to one. */
+  readonly address: string;
+  readonly port: number;
+  /** Its last step; the others are before that. Absent when no rule took effect. */
+  readonly trail?: TrailStep;
 }
 
 export interface Alternative {
@@ -76,8 +87,14 @@ function sumUp(ends: readonly WalkEnd[], alternatives: readonly Alternative[]): 
     affinity: verdict === 'endpoint' && ends.some(({ state }) => state.hasAffinity),
     uncertain: alternatives.length > 0,
     alternatives,
-    trails: ends.flatMap(({ state }) => state.trail ?? []),
+    ways: ends.map(wayOf),
   };
+}
+
+function wayOf(end: WalkEnd): Way {
+  const { destination, port, share, trail } = end.state;
+  const way = { verdict: verdictOf(end), probability: share, address: destination.text, port };
+  return trail === undefined ? way : { ...way, trail };
 }
 
 function verdictOf({ kind, state }: WalkEnd): WalkVerdict {

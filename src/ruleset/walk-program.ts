@@ -61,6 +61,8 @@ export interface TrailStep {
   readonly chain: WalkChain;
   /** How many jumps below the base chain. */
   readonly depth: number;
+  /** Probability of getting through this step. */
+  readonly share: number;
   /** Absent for the policy of a base chain. */
   readonly rule: WalkRule | undefined;
   readonly branch: Branch;
@@ -141,7 +143,7 @@ export function matchesInterface(state: WalkState, direction: 'in' | 'out', patt
   const name = direction === 'in' ? state.inInterface : state.outInterface;
   if (name === undefined) {
     // What arrives from somewhere, or leaves for somewhere, does not use the loopback interface.
-    const isExcluded = direction === 'in' && state.packet.notFromInterface === pattern;
+    const isExcluded = direction === 'in' && state.packet.notFromInterface === pattern.replace(/\*$/, '+');
     return pattern === 'lo' || isExcluded ? false : undefined;
   }
   const isPrefix = pattern.endsWith('+') || pattern.endsWith('*');

@@ -110,7 +110,8 @@ function runBaseChain(base: BaseChain, state: WalkState): readonly WalkEnd[] {
     if (end.kind !== 'return') return { kind: end.kind, state: end.state };
     if (base.policy === 'accept') return { kind: 'accept', state: end.state };
     const branch: Branch = { share: 1, then: { kind: 'drop' } };
-    const trail = { before: end.state.trail, hook: state.hook, chain: base.chain, depth: 0, rule: undefined, branch };
+    const { trail: before, hook, share } = end.state;
+    const trail = { before, hook, chain: base.chain, depth: 0, share, rule: undefined, branch };
     return { kind: 'drop', state: { ...end.state, trail } };
   });
 }
@@ -144,11 +145,13 @@ type BranchEnd = ChainEnd | { readonly kind: 'next'; readonly state: WalkState }
 
 function takeBranch(frame: Frame, rule: WalkRule, branch: Branch, state: WalkState): readonly BranchEnd[] {
   if (branch.unknown !== undefined && state.assumed !== undefined) return [];
-  const trail = { before: state.trail, hook: state.hook, chain: frame.chain, depth: frame.depth, rule, branch };
+  const share = state.share * branch.share;
+  const { trail: before, hook } = state;
+  const trail = { before, hook, chain: frame.chain, depth: frame.depth, share, rule, branch };
   const taken: WalkState = {
     ...state,
     ...branch.change,
-    share: state.share * branch.share,
+    share,
     trail,
     assumed: branch.unknown === undefined ? state.assumed : trail,
   };
@@ -167,8 +170,8 @@ function passing(frame: Frame, rule: WalkRule, branches: readonly Branch[], stat
   const unknown = branches.find((branch) => branch.unknown !== undefined);
   if (unknown !== undefined) {
     if (state.assumed !== undefined) return state;
-    const { hook, trail: before } = state;
-    return { ...state, trail: { before, hook, chain: frame.chain, depth: frame.depth, rule, branch: unknown } };
+    const { hook, trail: before, share } = state;
+    return { ...state, trail: { before, hook, chain: frame.chain, depth: frame.depth, share, rule, branch: unknown } };
   }
   const rest = 1 - branches.reduce((sum, branch) => sum + branch.share, 0);
   return rest < negligible ? undefined : { ...state, share: state.share * rest };

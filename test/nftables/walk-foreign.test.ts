@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { nftablesProgram } from '../../src/nftables/walk.ts';
-import { readListing } from '../../src/nftables/walk-listing.ts';
+import { parseNftables } from '../../src/nftables/parse.ts';
 import { outcomeOf } from '../../src/ruleset/walk-outcome.ts';
 import type { Outcome } from '../../src/ruleset/walk-outcome.ts';
 import { walk } from '../../src/ruleset/walk.ts';
@@ -48,7 +48,7 @@ table ${table} {
     port: 30080,
     protocol: 'tcp',
   });
-  return outcomeOf(walk([nftablesProgram(readListing(text))], packet, recordedHost()));
+  return outcomeOf(walk([nftablesProgram(parseNftables(text))], packet, recordedHost()));
 }
 
 describe('walking foreign nftables rules', () => {

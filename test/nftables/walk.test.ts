@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { nftablesProgram } from '../../src/nftables/walk.ts';
-import { readListing } from '../../src/nftables/walk-listing.ts';
+import { parseNftables } from '../../src/nftables/parse.ts';
 import { outcomeOf } from '../../src/ruleset/walk-outcome.ts';
 import { walk } from '../../src/ruleset/walk.ts';
 import { cases, flowsOf, inWords, packetOf, readCase, recordedHost, sorted } from '../ruleset/flows.ts';
@@ -9,7 +9,7 @@ describe('walking recorded nftables tables', () => {
   for (const name of cases) {
     it(`does to every packet what the kernel did: ${name}`, () => {
       const programs = ['table-ip.nft', 'table-ip6.nft'].map((file) =>
-        nftablesProgram(readListing(readCase(name, file))),
+        nftablesProgram(parseNftables(readCase(name, file))),
       );
       const host = recordedHost();
       for (const flow of flowsOf(name)) {
