@@ -14,8 +14,10 @@ export interface Surroundings {
   readonly countsLocalhost: boolean;
 }
 
-const localhostCounter = 'localhost_nps_accepted_pkts';
-const invalidCounter = 'ct_state_invalid_dropped_pkts';
+/** The packet counters that rules may name; they are objects of the kernel, made with nfacct. */
+export const iptablesCounters = ['ct_state_invalid_dropped_pkts', 'localhost_nps_accepted_pkts'] as const;
+
+const [invalidCounter, localhostCounter] = iptablesCounters;
 
 export function surroundingsOf(model: ProxyModel, options: { readonly counters: boolean }): Surroundings {
   return {

@@ -1,0 +1,129 @@
+import type { Backend, BackendPlan } from '../agent/backend.ts';
+import { sync } from '../agent/sync.ts';
+import type { Refusal, SyncResult } from '../agent/sync.ts';
+import { routeLocalnet } from '../kernel/sysctl.ts';
+import type { Variant } from '../kernel/iptables-tools.ts';
+import type { ProxyModel } from '../model/model.ts';
+import { scriptText } from '../ruleset/plan.ts';
+import type { Script } from '../ruleset/plan.ts';
+import type { CommandEffects, CommandOptions } from './command.ts';
+import { skipFamily } from './diff.ts';
+import { difference, familyDifference } from './difference.ts';
+import type { FamilyDifference } from './difference.ts';
+import { differenceText, extent } from './difference-text.ts';
+import { readConfig, readInput, sayProblems } from './input.ts';
+import type { Input } from './input.ts';
+import { backendFor, haveCounters, iptablesVariant, openKernel, unsupported } from './kernel.ts';
+import type { Kernel } from './kernel.ts';
+import { findLeftovers, removeLeftovers } from './leftovers.ts';
+import type { Leftover } from './leftovers.ts';
+import { outputFormat, palette, printValue } from './output.ts';
+
+/** What became of one family. */
+interface FamilyOutcome {
+  readonly difference: FamilyDifference;
+  readonly refusals: readonly Refusal[];
+  /** In words: what did not work. */
+  readonly failures: readonly string[];
+}
+
+/** Makes the kernel's rules equal to those of the state, once. With `--dry-run`: prints the scripts instead. */
+export async function apply(options: CommandOptions, effects: CommandEffects): Promise<number> {
+  const format = outputFormat(options.output, ['text', 'json', 'yaml']);
+  const config = await readConfig(options, effects);
+  const kernel = await openKernel(effects.env);
+  const input = await readInput(options, effects, config, kernel.facts);
+  const variant = await iptablesVariant(kernel, config);
+  const started = performance.now();
+  const outcomes: FamilyOutcome[] = [];
+  for (const model of input.models) {
+    const reason = await unsupported(kernel, config.mode, model.family, variant);
+    if (reason === undefined) outcomes.push(await applyFamily(model, variant, kernel, input, options, effects));
+    else skipFamily(model, reason, input.models, effects);
+  }
+  const durationMs = Math.round(performance.now() - started);
+  const found = difference(outcomes.map((outcome) => outcome.difference), input.warnings);
+  const failures = outcomes.flatMap((outcome) => outcome.failures);
+  const report = { ...found, applied: !options.dryRun && failures.length === 0, durationMs };
+  if (format !== 'text') await printValue(report, format, effects);
+  else if (!options.dryRun) effects.print(differenceText(found, 'objects', palette(effects)));
+  if (format === 'text') effects.say(summary(report, options));
+  for (const failure of failures) effects.say(`error: ${failure}`);
+  sayProblems(input.problems, effects);
+  return failures.length + input.problems.length === 0 ? 0 : 2;
+}
+
+function summary(report: { applied: boolean; durationMs: number; families: readonly FamilyDifference[] }, options: CommandOptions): string {
+  const what = extent(report.families);
+  if (what === 'nothing') return 'nothing to change';
+  if (options.dryRun) return `${what} would change; nothing was applied`;
+  return report.applied ? `${what} changed in ${report.durationMs} ms` : `${what} differed; not everything was applied`;
+}
+
+async function applyFamily(
+  model: ProxyModel,
+  variant: Variant,
+  kernel: Kernel,
+  { config }: Input,
+  options: CommandOptions,
+  effects: CommandEffects,
+): Promise<FamilyOutcome> {
+  const { family } = model;
+  const counters = config.mode === 'iptables' && !options.dryRun ? await haveCounters(kernel) : config.nfacct;
+  const { backend } = backendFor(kernel, config.mode, { family, variant, counters });
+  const leftovers = await findLeftovers(kernel, config.mode, { family, variant });
+  const objects = leftovers.flatMap((leftover) => leftover.objects);
+  const outcome = (plan: BackendPlan, refusals: readonly Refusal[], failures: readonly string[]): FamilyOutcome => ({
+    difference: familyDifference(model, plan, objects),
+    refusals,
+    failures,
+  });
+  if (options.dryRun) {
+    const plan = backend.plan(await backend.list(), backend.desired(model));
+    if (options.output === 'text') printScripts([...plan.scripts, ...leftovers.flatMap(scriptsOf)], effects);
+    return outcome(plan, [], []);
+  }
+  try {
+    const result = await sync(backend, model, { keepGoing: options.keepGoing });
+    const failures = await finish(result, backend, model, leftovers, kernel);
+    return outcome(result.plan, result.refusals, failures.map((failure) => `${family}: ${failure}`));
+  } catch (error) {
+    // The other family is not to blame.
+    return outcome({ changes: [], scripts: [], after: { parts: [] } }, [], [`${family}: ${(error as Error).message}`]);
+  }
+}
+
+/** What follows once the rules stand: the setting that needs its guard rule first, and the other mode's removal. */
+async function finish(
+  { refusals, leftovers: unremoved }: SyncResult,
+  backend: Backend,
+  model: ProxyModel,
+  leftovers: readonly Leftover[],
+  kernel: Kernel,
+): Promise<string[]> {
+  const failures = refusals.map(
+    ({ service, reason }) => `Service ${service.namespace}/${service.name} was left out: ${reason}`,
+  );
+  if (backend.mode === 'iptables' && model.localhostNodePorts) {
+    await kernel.sysctl.ensure(routeLocalnet, '1').catch((error: unknown) => {
+      failures.push(`node ports on localhost will not answer: ${(error as Error).message}`);
+    });
+  }
+  return [
+    ...failures,
+    ...unremoved.map((words) => `something unused could not be removed and was left: ${words}`),
+    ...(await removeLeftovers(leftovers)),
+  ];
+}
+
+function scriptsOf({ plan }: Leftover): readonly Script[] {
+  return plan.scripts;
+}
+
+/** Each script under a comment line that names the command which reads it. */
+function printScripts(scripts: readonly Script[], effects: CommandEffects): void {
+  for (const script of scripts) {
+    const command = script.tool === 'nft' ? 'nft -f' : `${script.tool} --noflush -w 5`;
+    effects.print(`# ${command}\n${scriptText(script)}`);
+  }
+}

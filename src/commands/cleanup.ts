@@ -1,0 +1,70 @@
+import { scriptText } from '../ruleset/plan.ts';
+import type { IPFamily } from '../source/objects.ts';
+import type { CommandEffects, CommandOptions } from './command.ts';
+import { counted } from './difference-text.ts';
+import { readConfig } from './input.ts';
+import { backendFor, openKernel } from './kernel.ts';
+import type { NamedBackend } from './kernel.ts';
+import { outputFormat, printValue } from './output.ts';
+
+/** What was removed, or would be, from one tool and family. */
+interface Removal {
+  readonly family: IPFamily;
+  readonly tool: string;
+  readonly removed: readonly string[];
+}
+
+/** Removes all that is ours or kube-proxy's: both modes, both variants of iptables, the selected families. */
+export async function cleanup(options: CommandOptions, effects: CommandEffects): Promise<number> {
+  const format = outputFormat(options.output, ['text', 'json', 'yaml']);
+  const config = await readConfig(options, effects);
+  const kernel = await openKernel(effects.env);
+  const removals: Removal[] = [];
+  const failures: string[] = [];
+  for (const family of config.ipFamilies) {
+    const backends = [
+      ...(['nft', 'legacy'] as const).map((variant) =>
+        backendFor(kernel, 'iptables', { family, variant, counters: false }),
+      ),
+      backendFor(kernel, 'nftables', { family, variant: 'nft', counters: false }),
+    ];
+    for (const named of backends) {
+      try {
+        removals.push({ family, tool: named.name, removed: await remove(named, options, format, effects) });
+      } catch (error) {
+        failures.push(`${named.name}, ${family}: ${(error as Error).message}`);
+      }
+    }
+  }
+  const found = removals.filter(({ removed }) => removed.length > 0);
+  const applied = !options.dryRun && failures.length === 0;
+  if (format !== 'text') await printValue({ removals: found, applied }, format, effects);
+  else if (!options.dryRun) for (const removal of found) effects.print(removalText(removal));
+  if (format === 'text') effects.say(summary(found, options));
+  for (const failure of failures) effects.say(`error: ${failure}`);
+  return failures.length === 0 ? 0 : 2;
+}
+
+async function remove(
+  { name, backend }: NamedBackend,
+  options: CommandOptions,
+  format: string,
+  effects: CommandEffects,
+): Promise<string[]> {
+  const plan = backend.planCleanup(await backend.list());
+  for (const script of plan.scripts) {
+    if (!options.dryRun) await backend.load(script);
+    else if (format === 'text') effects.print(`# ${name}: ${script.tool}\n${scriptText(script)}`);
+  }
+  return [...new Set(plan.changes.map(({ object }) => object))];
+}
+
+function removalText({ family, tool, removed }: Removal): string {
+  return `${family}, ${tool}\n${removed.map((object) => `  - ${object}\n`).join('')}`;
+}
+
+function summary(found: readonly Removal[], { dryRun }: CommandOptions): string {
+  const count = found.reduce((sum, { removed }) => sum + removed.length, 0);
+  if (count === 0) return 'nothing of ours or of kube-proxy is there';
+  return `${counted(count, 'object')} ${dryRun ? 'would be removed' : 'removed'}`;
+}

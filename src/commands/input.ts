@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { parseConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { hostAddresses, modelOptions, nodeName } from '../config/node.ts';
+import type { Host } from '../config/node.ts';
+import { buildModel } from '../model/build.ts';
+import type { ProxyModel, Warning } from '../model/model.ts';
+import type { ClusterState, Node } from '../source/objects.ts';
+import { formatProblem } from '../source/problem.ts';
+import type { Problem } from '../source/problem.ts';
+import type { CommandEffects, CommandOptions } from './command.ts';
+import { InputError, UsageError } from './failure.ts';
+
+/** All that a command which needs a state starts from. */
+export interface Input {
+  readonly config: Config;
+  readonly state: ClusterState;
+  /** One for each selected family, IPv4 first. */
+  readonly models: readonly ProxyModel[];
+  readonly host: Host;
+  readonly warnings: readonly Warning[];
+  /** Objects that were refused and left out; empty without `--keep-going`. */
+  readonly problems: readonly Problem[];
+}
+
+/** Facts about the host, for commands that work on its kernel; the others take them from the manifests. */
+export interface HostFacts {
+  readonly addresses: () => Promise<readonly string[]>;
+  /** `nf_conntrack_tcp_be_liberal` is set. */
+  readonly tracksLiberally: () => Promise<boolean>;
+}
+
+/** The configuration, and its warnings said. Throws ConfigError. */
+export async function readConfig(options: CommandOptions, effects: CommandEffects): Promise<Config> {
+  const { config, warnings } = await parseConfig(options.flags, (path) => readFileSync(path, 'utf8'));
+  for (const warning of warnings) effects.say(`warning: ${warning}`);
+  return config;
+}
+
+/**
+ * The state, from manifests or a cluster, and what it means for this node. `facts` are given when the rules are for
+ * this host's kernel; for rules of another host `dropsInvalid` says what its kernel was set to. Throws InputError with all problems at once unless `--keep-going`.
+ */
+export async function readInput(
+  options: CommandOptions,
+  effects: CommandEffects,
+  config: Config,
+  facts?: HostFacts,
+  dropsInvalid = true,
+): Promise<Input> {
+  const { state, nodes, problems, warnings } = await readState(options, effects, config);
+  const name = nodeName(config, nodes, hostname());
+  const node = state.node ?? nodes.find(({ metadata }) => metadata.name === name);
+  const interfaces = config.nodeAddresses === undefined ? await interfacesOf(node, facts) : [];
+  const host: Host = {
+    nodeName: name,
+    ...(node === undefined ? {} : { node }),
+    addresses: hostAddresses(config, {
+      ...(node === undefined ? {} : { node }),
+      interfaces: () => interfaces,
+      target: facts === undefined ? 'text' : 'kernel',
+    }),
+    tracksLiberally: facts === undefined ? !dropsInvalid : await facts.tracksLiberally(),
+  };
+  const stateHere = node === undefined ? state : { ...state, node };
+  const models = config.ipFamilies.map((family) => buildModel(stateHere, modelOptions(config, host, family)));
+  const allWarnings = [...warnings, ...models.flatMap((model) => model.warnings)];
+  sayWarnings(allWarnings, effects);
+  return { config, state: stateHere, models, host, warnings: unique(allWarnings), problems };
+}
+
+/** Says which objects were left out; for the end of a command that kept going. */
+export function sayProblems(problems: readonly Problem[], effects: CommandEffects): void {
+  for (const problem of problems) effects.say(formatProblem(problem));
+}
+
+interface FoundState {
+  readonly state: ClusterState;
+  /** The Nodes among the manifests. */
+  readonly nodes: readonly Node[];
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Warning[];
+}
+
+async function readState(options: CommandOptions, effects: CommandEffects, config: Config): Promise<FoundState> {
+  const hasCluster = config.kubeconfig !== undefined || config.master !== undefined;
+  if (options.filenames.length > 0) {
+    if (hasCluster) throw new UsageError('-f and --kubeconfig or --master: the state can only come from one of them');
+    const { manifestState } = await import('./manifest-state.ts');
+    return manifestState(options, effects, config);
+  }
+  if (!hasCluster && effects.env['KUBERNETES_SERVICE_HOST'] === undefined) {
+    throw new UsageError(
+      'no state: give manifests with -f PATH, or a cluster with --kubeconfig PATH or --master URL (inside a cluster neither is needed)',
+    );
+  }
+  const { clusterState } = await import('./cluster-state.ts');
+  return clusterState(config, effects);
+}
+
+async function interfacesOf(node: Node | undefined, facts: HostFacts | undefined): Promise<readonly string[]> {
+  if (facts !== undefined) return facts.addresses();
+  const isKnown = (node?.status?.addresses ?? []).length > 0;
+  if (isKnown) return [];
+  const { libraryAddresses } = await import('../kernel/interfaces.ts');
+  return libraryAddresses().map(({ address }) => address);
+}
+
+function sayWarnings(warnings: readonly Warning[], effects: CommandEffects): void {
+  for (const { object, field, message } of unique(warnings)) {
+    effects.say(`warning: ${object}: ${field === '' ? '' : `${field}: `}${message}`);
+  }
+}
+
+/** Both families find the same fault in what they share. */
+function unique(warnings: readonly Warning[]): readonly Warning[] {
+  return [...new Map(warnings.map((warning) => [JSON.stringify(warning), warning])).values()];
+}
+
+/** Refused input ends a command unless it keeps going. */
+export function refuseProblems(problems: readonly Problem[], options: CommandOptions): void {
+  if (problems.length > 0 && !options.keepGoing) throw new InputError(problems);
+}

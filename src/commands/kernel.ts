@@ -1,0 +1,99 @@
+import { createIptablesBackend } from '../iptables/backend.ts';
+import { iptablesCounters } from '../iptables/context.ts';
+import type { Backend } from '../agent/backend.ts';
+import type { Config, ProxyMode } from '../config/config.ts';
+import { openHost } from '../kernel/host.ts';
+import type { Host } from '../kernel/host.ts';
+import { hostAddresses } from '../kernel/interfaces.ts';
+import { iptablesFamily, nftFamily } from '../kernel/ip-families.ts';
+import { createIptablesTools } from '../kernel/iptables-tools.ts';
+import type { Variant } from '../kernel/iptables-tools.ts';
+import { detectVariant } from '../kernel/iptables-variant.ts';
+import { createCounters } from '../kernel/nfacct.ts';
+import { createNftTool } from '../kernel/nft-tool.ts';
+import { inScratchNamespace } from '../kernel/scratch.ts';
+import { createSysctl } from '../kernel/sysctl.ts';
+import type { Sysctl } from '../kernel/sysctl.ts';
+import type { IPFamily } from '../source/objects.ts';
+import type { HostFacts } from './input.ts';
+
+/** This host's kernel and tools. */
+export interface Kernel extends Host {
+  readonly sysctl: Sysctl;
+  readonly facts: HostFacts;
+}
+
+/** A backend, and how messages name it: `iptables (nf_tables)`, `iptables (legacy)`, `nftables`. */
+export interface NamedBackend {
+  readonly name: string;
+  readonly backend: Backend;
+}
+
+export async function openKernel(env: Readonly<Record<string, string | undefined>>): Promise<Kernel> {
+  const lockFile = env['XTABLES_LOCKFILE'];
+  const runtimeDirectory = env['PORTWRIGHT_RUNTIME_DIR'];
+  const host = await openHost({
+    ...(runtimeDirectory === undefined ? {} : { runtimeDirectory }),
+    ...(lockFile === undefined ? {} : { env: { XTABLES_LOCKFILE: lockFile } }),
+  });
+  const sysctl = createSysctl(host.files);
+  return {
+    ...host,
+    sysctl,
+    facts: {
+      addresses: async () => (await hostAddresses(host.run)).map(({ address }) => address),
+      tracksLiberally: async () => {
+        const value = await sysctl.read('net/netfilter/nf_conntrack_tcp_be_liberal').catch(() => undefined);
+        return value !== undefined && value !== '0';
+      },
+    },
+  };
+}
+
+/** The variant that this node's iptables rules live in. */
+export async function iptablesVariant(kernel: Kernel, config: Config): Promise<Variant> {
+  return config.iptablesVariant === 'auto' ? (await detectVariant(kernel)).variant : config.iptablesVariant;
+}
+
+/** The backend of one family in the given mode. `counters`: also write the rules that count packets. */
+export function backendFor(
+  kernel: Kernel,
+  mode: ProxyMode,
+  options: { readonly family: IPFamily; readonly variant: Variant; readonly counters: boolean },
+): NamedBackend {
+  const { family, variant, counters } = options;
+  if (mode === 'nftables') throw new Error('unreachable: nftables backend');
+  const tools = createIptablesTools(kernel, variant);
+  const scratch = inScratchNamespace(kernel, variant);
+  return {
+    name: `iptables (${variant === 'nft' ? 'nf_tables' : 'legacy'})`,
+    backend: createIptablesBackend({ family, variant }, { counters }, {
+      list: (of) => tools.list(of),
+      load: (of, script) => tools.load(of, script),
+      tryLoad: async (of, script) =>
+        (await scratch.tryLoad(of, [script], counters ? iptablesCounters : [])) === undefined,
+    }),
+  };
+}
+
+/** Whether both packet counters exist or could be made now. */
+export async function haveCounters(kernel: Kernel): Promise<boolean> {
+  const present = await createCounters(kernel.run).ensure(iptablesCounters);
+  return iptablesCounters.every((name) => present.has(name));
+}
+
+/** Why this host cannot have rules of a family in a mode; absent when it can. */
+export async function unsupported(
+  kernel: Kernel,
+  mode: ProxyMode,
+  family: IPFamily,
+  variant: Variant,
+): Promise<string | undefined> {
+  const support = mode === 'nftables' ? await nftFamily(kernel.files, family) : await iptablesFamily(kernel, variant, family);
+  return support.reason;
+}
+
+/** The tool of nftables mode. */
+export function nftTool(kernel: Kernel): ReturnType<typeof createNftTool> {
+  return createNftTool(kernel);
+}

@@ -1,0 +1,65 @@
+import type { Config } from '../config/config.ts';
+import type { IPFamily } from '../source/objects.ts';
+import type { Backend, BackendPlan } from '../agent/backend.ts';
+import { LoadError } from '../kernel/errors.ts';
+import type { Variant } from '../kernel/iptables-tools.ts';
+import { backendFor } from './kernel.ts';
+import type { Kernel, NamedBackend } from './kernel.ts';
+
+/** What another mode or variant of the tool holds of ours or kube-proxy's. */
+export interface Leftover {
+  readonly name: string;
+  readonly backend: Backend;
+  readonly plan: BackendPlan;
+  /** Objects that go, under the name of their backend. */
+  readonly objects: readonly string[];
+}
+
+/** Everything of ours that the given mode and variant does not use. What cannot be read counts as nothing. */
+export async function findLeftovers(
+  kernel: Kernel,
+  mode: Config['mode'],
+  { family, variant }: { readonly family: IPFamily; readonly variant: Variant },
+): Promise<readonly Leftover[]> {
+  const others = await otherBackends(kernel, mode, family, variant);
+  const found = await Promise.all(others.map(leftoverOf));
+  return found.flat();
+}
+
+/** Removes leftovers; gives the tool's words for those that did not go. */
+export async function removeLeftovers(leftovers: readonly Leftover[]): Promise<string[]> {
+  const failures: string[] = [];
+  for (const { name, backend, plan } of leftovers) {
+    for (const script of plan.scripts) {
+      try {
+        await backend.load(script);
+      } catch (error) {
+        if (!(error instanceof LoadError)) throw error;
+        failures.push(`${name}: ${error.message}`);
+      }
+    }
+  }
+  return failures;
+}
+
+async function otherBackends(
+  kernel: Kernel,
+  mode: Config['mode'],
+  family: IPFamily,
+  variant: Variant,
+): Promise<readonly NamedBackend[]> {
+  const other: Variant = variant === 'nft' ? 'legacy' : 'nft';
+  const variants = mode === 'nftables' ? [variant, other] : [other];
+  const backends = variants.map((one) => backendFor(kernel, 'iptables', { family, variant: one, counters: false }));
+  return mode === 'nftables'
+    ? backends
+    : [...backends, backendFor(kernel, 'nftables', { family, variant, counters: false })];
+}
+
+async function leftoverOf({ name, backend }: NamedBackend): Promise<Leftover[]> {
+  const live = await backend.list().catch(() => undefined);
+  if (live === undefined) return [];
+  const plan = backend.planCleanup(live);
+  if (plan.changes.length === 0) return [];
+  return [{ name, backend, plan, objects: [...new Set(plan.changes.map(({ object }) => `${name}: ${object}`))] }];
+}

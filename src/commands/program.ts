@@ -1,0 +1,113 @@
+import { Command as Commander, CommanderError, Option } from 'commander';
+import { attributeName, flags, normalizeArguments } from '../config/flags.ts';
+import { formatProblem } from '../source/problem.ts';
+import { version } from '../version.ts';
+import type { CommandEffects, CommandOptions } from './command.ts';
+import { InputError } from './failure.ts';
+import { verbs } from './verbs.ts';
+import type { Verb } from './verbs.ts';
+
+/** argv to exit code: 2 for everything a person or a script must look at. */
+export async function runProgram(argv: readonly string[], effects: CommandEffects): Promise<number> {
+  let exitCode = 0;
+  const program = programOf(effects, (code) => (exitCode = code));
+  try {
+    await program.parseAsync(normalizeArguments(argv), { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    effects.say(explanation(error, effects));
+    return 2;
+  }
+}
+
+function programOf(effects: CommandEffects, finish: (exitCode: number) => void): Commander {
+  const program = new Commander('portwright')
+    .description('An independent kube-proxy: renders, compares, applies and explains iptables and nftables rules.')
+    .version(`portwright ${version}`, '--version')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({ writeOut: (text) => { effects.print(text); }, writeErr: (text) => { effects.say(text.trimEnd()); } })
+    .addHelpText('after', '\nExample:\n  portwright render -f service.yaml');
+  program.helpCommand(false);
+  for (const verb of verbs) addVerb(program, verb, effects, finish);
+  return program;
+}
+
+function addVerb(program: Commander, verb: Verb, effects: CommandEffects, finish: (exitCode: number) => void): void {
+  const command = program
+    .command(`${verb.name}${verb.words === undefined ? '' : ` ${verb.words}`}`)
+    .description(verb.summary)
+    .addHelpText('after', `\nExample:\n  ${verb.example}`);
+  for (const option of sharedOptions(verb)) command.addOption(option);
+  for (const { flags: words, help } of verb.options ?? []) command.option(words, help);
+  addConfigurationFlags(command);
+  command.action(async (...given: unknown[]) => {
+    const run = await verb.load();
+    finish(await run(commandOptions(command, given), effects));
+  });
+}
+
+function sharedOptions({ takes }: Verb): Option[] {
+  const has = (what: Verb['takes'][number]) => takes.includes(what);
+  return [
+    ...(has('state')
+      ? [
+          new Option('-f, --filename <path>', 'manifests: a file, a directory, or - for standard input; repeatable')
+            .argParser(collect)
+            .default([], ''),
+          new Option('-R, --recursive', 'take the directories inside a directory too'),
+          new Option('--allow-empty', 'accept input without a Service'),
+        ]
+      : []),
+    ...(has('keepGoing') ? [new Option('--keep-going', 'leave out what is refused and do the rest')] : []),
+    ...(has('dryRun') ? [new Option('--dry-run', 'print what would be done and do nothing')] : []),
+    ...(has('ruleset')
+      ? [
+          new Option('--live <file>', 'a saved iptables-save or nft list instead of the kernel'),
+          new Option('--ruleset <file>', 'the same as --live'),
+        ]
+      : []),
+    ...(has('output') ? [new Option('-o, --output <format>', 'how to print').default('text')] : []),
+  ];
+}
+
+/** Every flag of kube-proxy, and ours that are configuration. Their values are read where the file's are. */
+function addConfigurationFlags(command: Commander): void {
+  for (const flag of flags) {
+    const words = `${flag.short === undefined ? '' : `-${flag.short}, `}--${flag.name} <value>`;
+    const option = new Option(words, flag.help).helpGroup(`${flag.group}:`);
+    if (['list', 'gates', 'vmodule'].includes(flag.type)) option.argParser(collect);
+    command.addOption(option);
+  }
+}
+
+function collect(value: string, previous: readonly string[] | undefined): string[] {
+  return [...(previous ?? []), value];
+}
+
+function commandOptions(command: Commander, given: readonly unknown[]): CommandOptions {
+  const values: Record<string, unknown> = command.opts();
+  const live = (values['live'] ?? values['ruleset']) as string | undefined;
+  const names = flags.map(({ name }) => attributeName(name));
+  return {
+    filenames: (values['filename'] ?? []) as string[],
+    recursive: values['recursive'] === true,
+    allowEmpty: values['allowEmpty'] === true,
+    keepGoing: values['keepGoing'] === true,
+    dryRun: values['dryRun'] === true,
+    output: (values['output'] ?? 'text') as string,
+    ...(live === undefined ? {} : { rulesetFile: live }),
+    flags: Object.fromEntries(names.flatMap((name) => (name in values ? [[name, values[name]]] : []))),
+    own: values,
+    words: given.filter((word): word is string => typeof word === 'string'),
+  };
+}
+
+/** What happened, for a person. A stack only for what should never happen. */
+function explanation(error: unknown, effects: CommandEffects): string {
+  if (error instanceof InputError) return error.problems.map(formatProblem).join('\n');
+  if (!(error instanceof Error)) return `error: ${String(error)}`;
+  const isOurs = ['TypeError', 'ReferenceError', 'RangeError', 'SyntaxError'].includes(error.name);
+  return isOurs || effects.env['PORTWRIGHT_DEBUG'] !== undefined ? (error.stack ?? error.message) : `error: ${error.message}`;
+}
