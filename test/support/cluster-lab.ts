@@ -70,7 +70,10 @@ export function createClusterLab(server: FakeApiServer, options: ClusterLabOptio
     snapshot,
     names,
     sees: (expected, withinMs = 60_000) =>
-      clock.runUntil(`services ${expected.join()}`, () => names().join() === expected.join(), { withinMs }),
+      clock.runUntil(`services ${expected.join()}`, () => names().join() === expected.join(), {
+        withinMs,
+        stepMs: withinMs / 200,
+      }),
     end: async () => {
       await source.stop();
       client.close();

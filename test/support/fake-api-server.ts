@@ -2,9 +2,14 @@ import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { gzipSync } from 'node:zlib';
+import { TLSSocket } from 'node:tls';
+import type { PeerCertificate } from 'node:tls';
+import type { Fault } from './fake-api-fault.ts';
+import { answerFault, sendBody, sendStatus } from './fake-api-fault.ts';
 import type { ApiObject, ApiResource, Selection, StoredChange } from './fake-api-storage.ts';
-import { apiResources, eventOf, FakeApiStorage } from './fake-api-storage.ts';
+import { apiResources, FakeApiStorage, typeOf } from './fake-api-storage.ts';
+import type { LiveWatch } from './fake-api-watch.ts';
+import { FakeWatch } from './fake-api-watch.ts';
 
 /** What a request was for. */
 export type RequestVerb = 'list' | 'watch' | 'watchList' | 'create' | 'other';
@@ -20,34 +25,6 @@ export interface RecordedRequest {
   readonly client: string | undefined;
 }
 
-/** A way to go wrong. Those without a comment are what the word says. */
-export type Fault =
-  /** Takes the request and never answers. */
-  | { readonly kind: 'hang' }
-  | { readonly kind: 'status'; readonly code: number; readonly retryAfterSeconds?: number; readonly html?: true }
-  /** 200 with a page. */
-  | { readonly kind: 'html' }
-  | { readonly kind: 'redirect'; readonly to: string }
-  /** Half of the body, then the connection is cut. */
-  | { readonly kind: 'truncate' }
-  /** Half of the body as if it were all. */
-  | { readonly kind: 'halve' }
-  /** A good list without items. */
-  | { readonly kind: 'empty' }
-  | { readonly kind: 'nullItems' }
-  /** No resourceVersion in the list. */
-  | { readonly kind: 'noVersion' }
-  /** The body in pieces of this many bytes, a few milliseconds apart. */
-  | { readonly kind: 'slow'; readonly bytes: number }
-  /** A watch that opens well and then sends nothing, whatever happens. */
-  | { readonly kind: 'mute' }
-  /** As servers without the WatchList feature answer. */
-  | { readonly kind: 'refuseWatchList' }
-  /** A gzip body that grows to this size. */
-  | { readonly kind: 'bomb'; readonly bytes: number }
-  /** This text with status 200. */
-  | { readonly kind: 'text'; readonly body: string };
-
 /** When a fault strikes: each condition that is given must hold. */
 export interface Misbehaviour {
   readonly fault: Fault;
@@ -55,24 +32,6 @@ export interface Misbehaviour {
   readonly resource?: ApiResource | 'events';
   /** How often (default: until ended). */
   readonly times?: number;
-}
-
-/** A watch that a client has open. */
-export interface LiveWatch {
-  readonly resource: ApiResource;
-  readonly selection: Selection;
-  /** Sends these bytes as they are. */
-  write(text: string | Buffer): void;
-  /** Sends an event as a line. */
-  send(type: string, object: unknown): void;
-  /** Sends an ERROR event with this code. */
-  fail(code: number): void;
-  /** Sends nothing of what happens from now on, and forgets it. */
-  mute(): void;
-  /** Ends it in good order. */
-  end(): void;
-  /** Breaks the connection. */
-  cut(): void;
 }
 
 /** How the fake server is served. */
@@ -92,7 +51,7 @@ export class FakeApiServer {
   readonly tokens: Set<string> | undefined;
   readonly #options: FakeApiServerOptions;
   readonly #sockets = new Set<Socket>();
-  readonly #watches = new Set<Watch>();
+  readonly #watches = new Set<FakeWatch>();
   readonly #pages = new Map<string, { readonly items: readonly ApiObject[]; readonly version: number }>();
   #misbehaviours: { readonly what: Misbehaviour; left: number }[] = [];
   #server: Server | undefined;
@@ -173,7 +132,12 @@ export class FakeApiServer {
     const server = this.#server;
     this.#server = undefined;
     for (const socket of this.#sockets) socket.destroy();
-    await new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
+    if (server === undefined) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => {
+        resolve();
+      });
+    });
   }
 
   /** Listens again, at the same address. */
@@ -189,7 +153,9 @@ export class FakeApiServer {
             {
               cert: tls.cert,
               key: tls.key,
-              ...(tls.clientAuthority === undefined ? {} : { ca: tls.clientAuthority, requestCert: true }),
+              ...(tls.clientAuthority === undefined
+                ? {}
+                : { ca: tls.clientAuthority, requestCert: true, rejectUnauthorized: false }),
             },
             handle,
           );
@@ -294,7 +260,12 @@ export class FakeApiServer {
     const { kind } = typeOf(resource);
     response.writeHead(200, { 'Content-Type': 'application/json' });
     response.flushHeaders();
-    const watch = new Watch(resource, selectionOf(query), response, fault?.kind === 'slow' ? fault.bytes : undefined);
+    const watch = new FakeWatch(
+      resource,
+      selectionOf(query),
+      response,
+      fault?.kind === 'slow' ? fault.bytes : undefined,
+    );
     this.#watches.add(watch);
     response.on('close', () => this.#watches.delete(watch));
     if (fault?.kind === 'mute') watch.mute();
@@ -319,165 +290,25 @@ export async function startFakeApiServer(options: FakeApiServerOptions = {}): Pr
   return server;
 }
 
-class Watch implements LiveWatch {
-  readonly resource: ApiResource;
-  readonly selection: Selection;
-  readonly #response: ServerResponse;
-  readonly #pieceBytes: number | undefined;
-  #isMute = false;
-  #queue: Promise<void> = Promise.resolve();
-
-  constructor(resource: ApiResource, selection: Selection, response: ServerResponse, pieceBytes: number | undefined) {
-    this.resource = resource;
-    this.selection = selection;
-    this.#response = response;
-    this.#pieceBytes = pieceBytes;
-  }
-
-  publish(change: StoredChange): void {
-    if ((change.after ?? change.before)?.kind !== typeOf(this.resource).kind) return;
-    const event = eventOf(change, this.selection);
-    if (event !== undefined) this.send(event.type, event.object);
-  }
-
-  bookmark(version: number, annotations: object): void {
-    const { kind, apiVersion } = typeOf(this.resource);
-    const metadata = { resourceVersion: String(version), annotations };
-    this.send('BOOKMARK', { kind, apiVersion, metadata, spec: {} });
-  }
-
-  send(type: string, object: unknown): void {
-    if (!this.#isMute) this.write(`${JSON.stringify({ type, object })}\n`);
-  }
-
-  fail(code: number): void {
-    const reason = code === 410 ? 'Expired' : 'InternalError';
-    this.send('ERROR', { kind: 'Status', apiVersion: 'v1', status: 'Failure', message: 'made to fail', reason, code });
-  }
-
-  write(text: string | Buffer): void {
-    const bytes = Buffer.from(text);
-    const pieceBytes = this.#pieceBytes;
-    if (pieceBytes === undefined) this.#response.write(bytes);
-    else this.#queue = this.#queue.then(() => dribble(this.#response, bytes, pieceBytes));
-  }
-
-  mute(): void {
-    this.#isMute = true;
-  }
-
-  end(): void {
-    this.#response.end();
-  }
-
-  cut(): void {
-    // After what was written has left, or the client might not see it.
-    this.#response.write('', () => this.#response.socket?.destroySoon());
-  }
-}
-
-/** Answers with the fault; false when the fault only changes the ordinary answer. */
-function answerFault(fault: Fault, request: RecordedRequest, response: ServerResponse): boolean {
-  const page = '<html><body>Sign in to continue</body></html>';
-  switch (fault.kind) {
-    case 'hang':
-      return true;
-    case 'status': {
-      const retry = fault.retryAfterSeconds;
-      if (retry !== undefined) response.setHeader('Retry-After', String(retry));
-      if (fault.html === true) response.writeHead(fault.code, { 'Content-Type': 'text/html' }).end(page);
-      else
-        sendStatus(
-          response,
-          fault.code,
-          'Failure',
-          `made to answer ${fault.code} to ${request.verb} ${request.resource}`,
-        );
-      return true;
-    }
-    case 'html':
-      response.writeHead(200, { 'Content-Type': 'text/html' }).end(page);
-      return true;
-    case 'redirect':
-      response.writeHead(302, { Location: fault.to }).end();
-      return true;
-    case 'refuseWatchList':
-      sendStatus(
-        response,
-        422,
-        'Invalid',
-        'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: ' +
-          'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled',
-      );
-      return true;
-    case 'bomb':
-      response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' });
-      response.end(gzipSync(Buffer.alloc(fault.bytes, ' ')));
-      return true;
-    case 'text':
-      response.writeHead(200, { 'Content-Type': 'application/json' }).end(fault.body);
-      return true;
-    default:
-      return false;
-  }
-}
-
-function sendStatus(response: ServerResponse, code: number, reason: string, message: string): void {
-  const body = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code };
-  response.writeHead(code, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
-}
-
-function sendBody(
-  response: ServerResponse,
-  body: string,
-  { fault, isGzip }: { readonly fault: Fault | undefined; readonly isGzip: boolean },
-): void {
-  const bytes = isGzip ? gzipSync(body) : Buffer.from(body);
-  const headers = { 'Content-Type': 'application/json', ...(isGzip ? { 'Content-Encoding': 'gzip' } : {}) };
-  switch (fault?.kind) {
-    case 'truncate':
-      response.writeHead(200, { ...headers, 'Content-Length': bytes.length });
-      response.write(bytes.subarray(0, bytes.length / 2), () => response.socket?.destroySoon());
-      break;
-    case 'halve': {
-      const half = body.slice(0, body.length / 2);
-      response.writeHead(200, headers).end(isGzip ? gzipSync(half) : half);
-      break;
-    }
-    case 'slow':
-      response.writeHead(200, headers);
-      void dribble(response, bytes, fault.bytes).then(() => response.end());
-      break;
-    default:
-      response.writeHead(200, headers).end(bytes);
-  }
-}
-
-async function dribble(response: ServerResponse, bytes: Buffer, pieceBytes: number): Promise<void> {
-  for (let start = 0; start < bytes.length; start += pieceBytes) {
-    response.write(bytes.subarray(start, start + pieceBytes));
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
-
 function record(request: IncomingMessage): RecordedRequest {
   const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://fake');
   const resource = apiResources.find(({ path }) => path === pathname)?.resource;
   const isEvents = /^\/apis\/events\.k8s\.io\/v1\/namespaces\/[^/]+\/events$/.test(pathname);
-  const certificate = 'getPeerCertificate' in request.socket ? peerName(request.socket) : undefined;
   return {
     verb: verbOf(request.method, query),
     resource: isEvents ? 'events' : (resource ?? 'other'),
     url: request.url ?? '/',
     query,
     headers: request.headers,
-    client: certificate,
+    client: peerName(request.socket),
   };
 }
 
-function peerName(socket: object): string | undefined {
-  const { getPeerCertificate } = socket as { getPeerCertificate(): { subject?: { CN?: string } } | null };
-  return getPeerCertificate.call(socket)?.subject?.CN;
+function peerName(socket: Socket): string | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  // Empty where the client showed none.
+  const { subject } = socket.getPeerCertificate() as Partial<PeerCertificate>;
+  return subject?.CN?.toString();
 }
 
 function verbOf(method: string | undefined, query: URLSearchParams): RequestVerb {
@@ -491,13 +322,7 @@ function selectionOf(query: URLSearchParams): Selection {
   return { labelSelector: query.get('labelSelector') ?? '', fieldSelector: query.get('fieldSelector') ?? '' };
 }
 
-function typeOf(resource: ApiResource): { readonly kind: string; readonly apiVersion: string } {
-  const found = apiResources.find((type) => type.resource === resource);
-  if (found === undefined) throw new Error(`no resource ${resource}`);
-  return found;
-}
-
 /** Items of a list carry no kind, as with the real one. */
-function withoutKind({ kind: _, apiVersion: __, ...rest }: ApiObject): object {
-  return rest;
+function withoutKind(object: ApiObject): object {
+  return Object.fromEntries(Object.entries(object).filter(([field]) => field !== 'kind' && field !== 'apiVersion'));
 }

@@ -46,6 +46,13 @@ export const apiResources = [
 /** One resource of the fake server, plural. */
 export type ApiResource = (typeof apiResources)[number]['resource'];
 
+/** Kind and version of a resource's objects. */
+export function typeOf(resource: ApiResource): { readonly kind: string; readonly apiVersion: string } {
+  const found = apiResources.find((type) => type.resource === resource);
+  if (found === undefined) throw new Error(`no resource ${resource}`);
+  return found;
+}
+
 /** What etcd is to the real one: objects with versions, and the changes since the last compaction. */
 export class FakeApiStorage {
   readonly #objects = new Map<string, ApiObject>();

@@ -3,6 +3,7 @@ import type { RequestOptions } from 'node:https';
 import { isIPv6 } from 'node:net';
 import { dirname, isAbsolute, join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
+import type { Cluster, User } from '@kubernetes/client-node';
 import { JSON_SCHEMA, load } from 'js-yaml';
 
 /** Where the user says the API server is. */
@@ -165,32 +166,41 @@ function readText(path: string, what: string): string {
   }
 }
 
-function parseKubeconfig(text: string, path: string, master: string | undefined): Loaded {
-  const config = new KubeConfig();
-  let raw: RawKubeconfig;
-  try {
-    config.loadFromString(text);
-    raw = load(text, { schema: JSON_SCHEMA }) as RawKubeconfig;
-  } catch (error) {
-    // The message of a YAML error quotes lines of the file, and those may be secrets.
-    const [reason] = (error as Error).message.split('\n');
-    throw new ConnectionConfigError(`kubeconfig ${path} cannot be used: ${reason ?? 'not YAML'}`);
-  }
+function parseKubeconfig(text: string, path: string, master = ''): Loaded {
+  const { config, raw } = parseText(text, path);
   const context = config.getContextObject(config.currentContext);
   const cluster = context === null ? null : config.getCluster(context.cluster);
   const user = (context === null ? null : config.getUser(context.user)) ?? { name: 'anonymous' };
-  if (cluster === null && (master === undefined || master === '')) throw missing(config, path);
+  if (cluster === null && master === '') throw missing(config, path);
 
   const base = dirname(path);
   const tokenFile = rawUser(raw, user.name)?.tokenFile;
-  const isTls = cluster?.caData !== undefined || cluster?.caFile !== undefined || user.certFile !== undefined;
-  const server = serverUrl(master !== undefined && master !== '' ? master : (cluster?.server ?? ''), isTls);
-  const { proxyUrl: _, ...direct } = cluster ?? { name: 'master', skipTLSVerify: false };
-  const skipTLSVerify = direct.skipTLSVerify || isPlain(server);
-  config.loadFromClusterAndUser({ ...direct, server, skipTLSVerify }, withExecInfo(user));
+  const isTls = [cluster?.caData, cluster?.caFile, user.certData, user.certFile].some((field) => field?.length);
+  const server = serverUrl(master === '' ? (cluster?.server ?? '') : master, isTls);
+  config.loadFromClusterAndUser(directCluster(cluster, server), withExecInfo(user));
   config.makePathsAbsolute(base);
   if (typeof tokenFile !== 'string' || tokenFile === '') return { config };
   return { config, tokenFile: isAbsolute(tokenFile) ? tokenFile : join(base, tokenFile) };
+}
+
+function parseText(text: string, path: string): { readonly config: KubeConfig; readonly raw: RawKubeconfig } {
+  const config = new KubeConfig();
+  try {
+    const raw = load(text, { schema: JSON_SCHEMA });
+    if (typeof raw !== 'object' || raw === null) throw new Error('it is no YAML mapping');
+    config.loadFromString(text);
+    return { config, raw };
+  } catch (error) {
+    // Further lines of a YAML error quote the file, and that may hold secrets.
+    const [reason] = (error as Error).message.split('\n');
+    throw new ConnectionConfigError(`kubeconfig ${path} cannot be used: ${reason ?? 'it is not YAML'}`);
+  }
+}
+
+/** The cluster at this address, without a way through a proxy. */
+function directCluster(cluster: Cluster | null, server: string): Cluster {
+  const skipTLSVerify = cluster?.skipTLSVerify === true || isPlain(server);
+  return { name: 'cluster', ...cluster, server, skipTLSVerify, proxyUrl: '' };
 }
 
 interface RawKubeconfig {
@@ -202,16 +212,17 @@ function rawUser(raw: RawKubeconfig, name: string): { readonly tokenFile?: unkno
 }
 
 function missing(config: KubeConfig, path: string): ConnectionConfigError {
-  const names = (config.contexts ?? []).map((context) => context.name).join(', ');
-  const seen =
-    config.currentContext === undefined ? 'no current-context' : `current-context "${config.currentContext}"`;
+  const names = config.contexts.map((context) => context.name).join(', ');
+  // The type says string; a file without the field leaves it undefined.
+  const current = config.currentContext as string | undefined;
+  const seen = current === undefined ? 'no current-context' : `current-context "${current}"`;
   return new ConnectionConfigError(
     `kubeconfig ${path}: ${seen} leads to no cluster (contexts in the file: ${names === '' ? 'none' : names})`,
   );
 }
 
 /** Plugins of the v1 protocol refuse to run without this variable, which client-node does not set. */
-function withExecInfo(user: NonNullable<ReturnType<KubeConfig['getUser']>>): typeof user {
+function withExecInfo(user: User): User {
   const exec = user.exec as { apiVersion?: unknown; env?: readonly unknown[] | null } | null | undefined;
   if (exec === undefined || exec === null) return user;
   const value = JSON.stringify({ apiVersion: exec.apiVersion, kind: 'ExecCredential', spec: { interactive: false } });

@@ -69,6 +69,9 @@ export class Reflector<T extends StoredObject> {
   #failures = 0;
   #attemptAt = 0;
   #healthySince: number | undefined;
+  /** The present attempt got as far as a stream, and the one before. */
+  #isOpen = false;
+  #wasOpen = false;
   #failingSince: number | undefined;
   #lastEventAt: number | undefined;
   #lastError: string | undefined;
@@ -106,21 +109,26 @@ export class Reflector<T extends StoredObject> {
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
+    while (!this.#isStopped()) {
       this.#attemptAt = this.#effects.clock.now();
       this.#healthySince = undefined;
+      this.#wasOpen = this.#isOpen;
+      this.#isOpen = false;
       let waitMs: number;
       let untilReachable = false;
       try {
         await this.#attempt();
         waitMs = this.#afterGoodEnd();
       } catch (error) {
-        if (signal.aborted) return;
+        if (this.#isStopped()) return;
         ({ waitMs, untilReachable } = this.#afterFailure(error));
       }
       await this.#wait(waitMs, untilReachable);
     }
+  }
+
+  #isStopped(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   /** Lists if need be, then watches until the server ends the watch. */
@@ -137,33 +145,35 @@ export class Reflector<T extends StoredObject> {
 
   /** One stream that begins with all objects and goes on as a watch. */
   async #watchList(): Promise<void> {
-    const arrivals = new Map<string, Arrival<T>>();
-    let isComplete = false;
+    const initial = { arrivals: new Map<string, Arrival<T>>(), isComplete: false };
     const onEvent = (event: WatchEvent) => {
-      if (isComplete) {
+      if (initial.isComplete) {
         this.#apply(event);
       } else if (event.type === 'BOOKMARK' && event.endsInitialEvents) {
-        isComplete = true;
-        this.#adoptUnlessDoubtful({ arrivals, resourceVersion: event.resourceVersion });
+        initial.isComplete = true;
+        this.#adoptUnlessDoubtful({ arrivals: initial.arrivals, resourceVersion: event.resourceVersion });
       } else {
-        this.#collect(arrivals, event);
+        this.#collect(initial.arrivals, event);
       }
     };
     const { silenceMs } = this.#options;
     const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
     try {
-      await this.#follow(query, onEvent, () => (isComplete ? silenceMs : Math.min(initialSilenceMs, silenceMs)));
-      if (!isComplete)
-        throw new MalformedAnswerError(`watch ${this.#resource.path}: ended before all objects had come`);
+      await this.#follow(query, onEvent, () =>
+        initial.isComplete ? silenceMs : Math.min(initialSilenceMs, silenceMs),
+      );
+      if (!initial.isComplete) {
+        throw new MalformedAnswerError(`watch ${this.#resource.path}: it ended before all objects had come`);
+      }
     } catch (error) {
       if (error instanceof DoubtfulListError) {
         await this.#confirmAndWatch();
-      } else if (refusesWatchList(error) && !isComplete) {
+      } else if (refusesWatchList(error) && !initial.isComplete) {
         this.#hasWatchList = false;
         this.#effects.log.debug(2, 'no streaming lists here, reading pages', { resource: this.#resource.name });
         await this.#listAndWatch();
       } else {
-        if (!isComplete && endedWithinInitialEvents(error)) this.#brokenInitialStreams += 1;
+        if (!initial.isComplete && endedWithinInitialEvents(error)) this.#brokenInitialStreams += 1;
         throw error;
       }
     }
@@ -265,11 +275,18 @@ export class Reflector<T extends StoredObject> {
       path,
       query: { ...query, ...selectors },
       signal: this.#stop.signal,
-      onEvent,
       silenceMs,
-      onPiece: () => {
+      onOpen: () => {
+        // After a stream that failed, only a good event shows that the next is better.
+        if (!this.#wasOpen) this.#noteHealth();
+        this.#isOpen = true;
+      },
+      onEvent: (event) => {
         this.#noteHealth();
         this.#silentInARow = 0;
+        onEvent(event);
+      },
+      onPiece: () => {
         if (this.#isSynced) this.#options.onProgress();
       },
     };

@@ -25,12 +25,20 @@ export interface ApiRequest {
 export interface ApiClient {
   /** The whole answer, parsed. */
   json(request: ApiRequest): Promise<unknown>;
-  /** Hands over the answer as it comes; resolves when the server ended it in good order. What `onChunk` throws ends it. */
-  stream(request: ApiRequest, onChunk: (chunk: Buffer) => void): Promise<void>;
+  /** Hands over the answer as it comes; resolves when the server ended it in good order. */
+  stream(request: ApiRequest, receiver: StreamReceiver): Promise<void>;
   /** Resolves when the server takes connections again, or when the signal is aborted. */
   untilReachable(signal: AbortSignal): Promise<void>;
   /** Closes every connection; requests under way fail. */
   close(): void;
+}
+
+/** Takes an answer that comes in pieces. */
+export interface StreamReceiver {
+  /** A good answer has begun. */
+  onOpen(): void;
+  /** What it throws ends the request. */
+  onChunk(chunk: Buffer): void;
 }
 
 /** How long to wait and how much to take. */
@@ -82,9 +90,12 @@ class Client implements ApiClient {
     }
   }
 
-  async stream(request: ApiRequest, onChunk: (chunk: Buffer) => void): Promise<void> {
+  async stream(request: ApiRequest, receiver: StreamReceiver): Promise<void> {
     const response = await this.#open(request, {});
-    await readChunks(response, onChunk);
+    receiver.onOpen();
+    await readChunks(response, (chunk) => {
+      receiver.onChunk(chunk);
+    });
   }
 
   async untilReachable(signal: AbortSignal): Promise<void> {
@@ -171,6 +182,8 @@ class Client implements ApiClient {
       });
       sent.on('socket', (socket) => {
         isConnected = !socket.connecting;
+        // A connection that is used again outlives the request: no listener may stay behind.
+        if (isConnected) return;
         socket.once('connect', () => {
           isConnected = true;
         });
@@ -285,7 +298,7 @@ async function readChunks(source: Readable, onChunk: (chunk: Buffer) => void): P
       try {
         onChunk(chunk);
       } catch (error) {
-        reject(error as Error);
+        reject(error instanceof Error ? error : new Error(String(error)));
         source.destroy();
       }
     });
@@ -303,7 +316,7 @@ function fingerprint(presentation: Presentation): string {
   const hash = createHash('sha256');
   for (const [name, value] of [...Object.entries(presentation.headers), ...Object.entries(presentation.tls)]) {
     hash.update(`${name}\u0000`);
-    hash.update(Buffer.isBuffer(value) ? value : String(value));
+    hash.update(Buffer.isBuffer(value) ? value : JSON.stringify(value));
     hash.update('\u0000');
   }
   return hash.digest('hex');

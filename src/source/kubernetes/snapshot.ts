@@ -113,7 +113,10 @@ class SlicesByService {
     const service = serviceOf(slice);
     if (service === undefined) return;
     let changes = this.#changed.get(service);
-    if (changes === undefined) this.#changed.set(service, (changes = new Map()));
+    if (changes === undefined) {
+      changes = new Map<string, EndpointSlice | undefined>();
+      this.#changed.set(service, changes);
+    }
     changes.set(slice.metadata.name, after);
   }
 }

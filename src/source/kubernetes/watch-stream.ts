@@ -12,6 +12,8 @@ export interface WatchRequest {
   /** Where it begins, and the selectors. */
   readonly query: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** The server accepted it; nothing has come yet. */
+  readonly onOpen: () => void;
   /** What it throws ends the watch. */
   readonly onEvent: (event: WatchEvent) => void;
   /** After each piece of the stream, when its events were handed over. */
@@ -46,14 +48,15 @@ export async function followWatch(
     // Spread, so that the watches of all nodes do not end together.
     const timeoutSeconds = String(leastTimeoutSeconds + Math.floor(random() * leastTimeoutSeconds));
     const query = { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds, ...watch.query };
-    await client.stream({ path: watch.path, query, signal: ended.signal }, (chunk) => {
-      timer.restart();
+    const onChunk = (chunk: Buffer) => {
       try {
         splitter.push(chunk);
       } finally {
         watch.onPiece();
       }
-    });
+      timer.restart();
+    };
+    await client.stream({ path: watch.path, query, signal: ended.signal }, { onOpen: watch.onOpen, onChunk });
     if (splitter.pendingBytes > 0) throw new MalformedAnswerError(`${what}: the last line was cut short`);
   } catch (error) {
     const silentMs = timer.expiredAfterMs();
