@@ -1,3 +1,5 @@
+import type { Config } from '../config/config.ts';
+
 /** A kernel setting that should have a value, and what for. */
 export interface Tuning {
   /** Below /proc/sys, or an absolute path: as `Sysctl` takes it. */
@@ -11,16 +13,7 @@ export interface Tuning {
   readonly otherwise: string;
 }
 
-/** The settings of the configuration, in seconds where they are times; 0 or absent leaves the host's value. */
-export interface ConntrackSettings {
-  readonly maxPerCore: number;
-  readonly min: number;
-  readonly tcpEstablishedSeconds?: number;
-  readonly tcpCloseWaitSeconds?: number;
-  readonly tcpBeLiberal: boolean;
-  readonly udpSeconds?: number;
-  readonly udpStreamSeconds?: number;
-}
+type ConntrackSettings = Config['conntrack'];
 
 const conntrackMax = 'net/netfilter/nf_conntrack_max';
 const hashsize = '/sys/module/nf_conntrack/parameters/hashsize';
@@ -34,11 +27,11 @@ export function conntrackTuning(settings: ConntrackSettings, cpus: number): read
   const max = conntrackSize(settings, cpus);
   return [
     ...(max > 0 ? sizeTuning(max) : []),
-    ...timeoutTuning('tcp_timeout_established', settings.tcpEstablishedSeconds, 'idle TCP connections are kept'),
-    ...timeoutTuning('tcp_timeout_close_wait', settings.tcpCloseWaitSeconds, 'half-closed TCP connections are kept'),
+    ...timeoutTuning('tcp_timeout_established', settings.tcpEstablishedTimeoutMs, 'idle TCP connections are kept'),
+    ...timeoutTuning('tcp_timeout_close_wait', settings.tcpCloseWaitTimeoutMs, 'half-closed TCP connections are kept'),
     ...(settings.tcpBeLiberal ? [liberalTuning] : []),
-    ...timeoutTuning('udp_timeout', settings.udpSeconds, 'UDP flows without an answer are kept'),
-    ...timeoutTuning('udp_timeout_stream', settings.udpStreamSeconds, 'UDP flows with an answer are kept'),
+    ...timeoutTuning('udp_timeout', settings.udpTimeoutMs, 'UDP flows without an answer are kept'),
+    ...timeoutTuning('udp_timeout_stream', settings.udpStreamTimeoutMs, 'UDP flows with an answer are kept'),
   ];
 }
 
@@ -77,13 +70,13 @@ const liberalTuning: Tuning = {
   otherwise: 'the rule that drops invalid packets stays; set it on the host, or conntrack.tcpBeLiberal to false',
 };
 
-function timeoutTuning(name: string, seconds: number | undefined, what: string): readonly Tuning[] {
-  if (seconds === undefined || seconds <= 0) return [];
+function timeoutTuning(name: string, timeoutMs: number, what: string): readonly Tuning[] {
+  if (timeoutMs <= 0) return [];
   const setting = `net/netfilter/nf_conntrack_${name}`;
   return [
     {
       setting,
-      value: String(Math.floor(seconds)),
+      value: String(Math.floor(timeoutMs / 1000)),
       when: 'exactly',
       reason: `how long ${what}`,
       otherwise: `the host's own time holds; set ${dotted(setting)} on the host, or this timeout to 0s`,

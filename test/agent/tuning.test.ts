@@ -1,11 +1,19 @@
 import { expect } from 'chai';
 import { conntrackTuning, isNeeded, oomTuning } from '../../src/agent/tuning.ts';
-import type { ConntrackSettings } from '../../src/agent/tuning.ts';
+import type { Config } from '../../src/config/config.ts';
 
-const nothing: ConntrackSettings = { maxPerCore: 0, min: 131_072, tcpBeLiberal: false };
+const nothing: Config['conntrack'] = {
+  maxPerCore: 0,
+  min: 131_072,
+  tcpEstablishedTimeoutMs: 0,
+  tcpCloseWaitTimeoutMs: 0,
+  udpTimeoutMs: 0,
+  udpStreamTimeoutMs: 0,
+  tcpBeLiberal: false,
+};
 
 describe('agent/tuning', () => {
-  function values(settings: Partial<ConntrackSettings>, cpus = 4): string[] {
+  function values(settings: Partial<Config['conntrack']>, cpus = 4): string[] {
     return conntrackTuning({ ...nothing, ...settings }, cpus).map(({ setting, value }) => `${setting}=${value}`);
   }
 
@@ -32,13 +40,18 @@ describe('agent/tuning', () => {
   it('sets the times and liberal tracking that are configured, and no others', () => {
     expect(values({})).to.deep.equal([]);
     expect(
-      values({ tcpEstablishedSeconds: 86_400, tcpCloseWaitSeconds: 3600, udpSeconds: 0, tcpBeLiberal: true }),
+      values({
+        tcpEstablishedTimeoutMs: 86_400_000,
+        tcpCloseWaitTimeoutMs: 3_600_000,
+        udpTimeoutMs: 0,
+        tcpBeLiberal: true,
+      }),
     ).to.deep.equal([
       'net/netfilter/nf_conntrack_tcp_timeout_established=86400',
       'net/netfilter/nf_conntrack_tcp_timeout_close_wait=3600',
       'net/netfilter/nf_conntrack_tcp_be_liberal=1',
     ]);
-    expect(values({ udpSeconds: 30, udpStreamSeconds: 180 })).to.deep.equal([
+    expect(values({ udpTimeoutMs: 30_000, udpStreamTimeoutMs: 180_000 })).to.deep.equal([
       'net/netfilter/nf_conntrack_udp_timeout=30',
       'net/netfilter/nf_conntrack_udp_timeout_stream=180',
     ]);
@@ -56,11 +69,11 @@ describe('agent/tuning', () => {
   it('says of each setting what it is for and what to do without it', () => {
     const all = {
       maxPerCore: 1,
-      tcpEstablishedSeconds: 1,
-      tcpCloseWaitSeconds: 1,
+      tcpEstablishedTimeoutMs: 1,
+      tcpCloseWaitTimeoutMs: 1,
       tcpBeLiberal: true,
-      udpSeconds: 1,
-      udpStreamSeconds: 1,
+      udpTimeoutMs: 1,
+      udpStreamTimeoutMs: 1,
     };
     const tunings = [...conntrackTuning({ ...nothing, ...all }, 1), oomTuning(-999)];
     expect(tunings).to.have.length(8);
