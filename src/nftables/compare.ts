@@ -1,0 +1,76 @@
+import { diff } from '../ruleset/diff.ts';
+import type { ObjectChange } from '../ruleset/diff.ts';
+import { combine } from '../ruleset/ruleset.ts';
+import type { RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
+import type { SplitParts } from './parts.ts';
+import { definitionKey, lineKey } from './spelling.ts';
+
+/** What differs in one table between two rulesets and is worth a write: by what lines say, not by their words. */
+export function compareNftables(split: SplitParts, table: string): ObjectChange[] {
+  const live = objectsIn(split.live, table);
+  const desired = objectsIn(split.desired, table);
+  const changes = diff(
+    {
+      live: mapValues(live, (object) => comparable(object, desired.get(object.id))),
+      desired: mapValues(desired, (object) => comparable(object, live.get(object.id))),
+      common: split.common,
+    },
+    lineKey,
+  );
+  return changes.flatMap((change) => asSet(restored(change, live, desired), split.common));
+}
+
+function objectsIn(parts: readonly RulesetPart[], table: string): ReadonlyMap<string, RulesetObject> {
+  return new Map([...combine(parts)].filter(([, object]) => object.table === table));
+}
+
+function mapValues(
+  objects: ReadonlyMap<string, RulesetObject>,
+  change: (object: RulesetObject) => RulesetObject,
+): ReadonlyMap<string, RulesetObject> {
+  return new Map([...objects].map(([id, object]) => [id, change(object)]));
+}
+
+/**
+ * The object in the words that count, without the elements that the other one has in the same words: most, in a
+ * large set. An element that several service ports want is in the set once.
+ */
+function comparable(object: RulesetObject, other: RulesetObject | undefined): RulesetObject {
+  const definition = definitionKey(object);
+  if (object.isOrdered) return { ...object, definition };
+  const theirs = new Set(other?.lines);
+  return { ...object, definition, lines: [...new Set(object.lines)].filter((line) => !theirs.has(line)) };
+}
+
+function restored(
+  change: ObjectChange,
+  live: ReadonlyMap<string, RulesetObject>,
+  desired: ReadonlyMap<string, RulesetObject>,
+): ObjectChange {
+  const { id } = change.object;
+  const [before, after] = [live.get(id), desired.get(id)];
+  const object = change.kind === 'delete' ? before : after;
+  const definition = (after ?? before)?.definition ?? [];
+  return {
+    ...change,
+    object: object ?? { ...change.object, definition },
+    ...(before === undefined ? {} : { live: before }),
+  };
+}
+
+/** An element of a set comes with the first service port that wants it and goes with the last. */
+function asSet(change: ObjectChange, common: readonly RulesetPart[]): ObjectChange[] {
+  if (change.kind !== 'change' || change.object.kind !== 'set') return [change];
+  const inQuestion = new Set([...change.removed, ...change.added]);
+  const settled = new Set<string>();
+  for (const part of common) {
+    for (const object of part) {
+      if (object.id !== change.object.id) continue;
+      for (const line of object.lines) if (inQuestion.has(line)) settled.add(line);
+    }
+  }
+  const removed = change.removed.filter((line) => !settled.has(line));
+  const added = change.added.filter((line) => !settled.has(line));
+  const isSame = removed.length + added.length === 0 && settled.size > 0;
+  return isSame ? [] : [{ ...change, removed, added }];
+}

@@ -1,0 +1,91 @@
+import type { ObjectChange } from '../ruleset/diff.ts';
+import type { Change, Plan } from '../ruleset/plan.ts';
+import type { Ruleset, RulesetObject, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
+import type { IPFamily } from '../source/objects.ts';
+import { compareNftables } from './compare.ts';
+import { tableOf } from './names.ts';
+import { splitParts } from './parts.ts';
+import { nftablesScripts } from './script.ts';
+import { serviceOfLine, serviceOfObject } from './service.ts';
+import type { ServiceOfLine } from './service.ts';
+import { withLiveSlots } from './slots.ts';
+import { withoutWithheld } from './withheld.ts';
+
+export interface NftablesPlan extends Plan {
+  /** The live ruleset once the scripts have run. */
+  readonly after: Ruleset;
+}
+
+/** Lines of an object that come and go for the same Service. */
+export interface LineGroup {
+  readonly service?: ServiceName;
+  readonly removed: readonly string[];
+  readonly added: readonly string[];
+}
+
+/** An object that differs, with its lines by Service. */
+export interface AttributedChange extends ObjectChange {
+  readonly groups: readonly LineGroup[];
+}
+
+/**
+ * What differs in the table of a family, by Service, and the scripts that remove the difference; none when nothing
+ * differs. What belongs to a withheld Service stays as it is live: its last good rules, or none.
+ */
+export function planNftables(
+  live: Ruleset,
+  desired: Ruleset,
+  family: IPFamily,
+  isWithheld?: (service: ServiceName) => boolean,
+): NftablesPlan {
+  const table = tableOf(family);
+  const wanted = withLiveSlots(live, isWithheld === undefined ? desired : withoutWithheld(live, desired, isWithheld));
+  const split = splitParts(live, wanted);
+  const ownerOf = serviceOfLine(split);
+  const changes = compareNftables(split, table).map((change) => ({ ...change, groups: groupsOf(change, ownerOf) }));
+  return {
+    changes: changes.flatMap(changesOf),
+    scripts: nftablesScripts(changes, { live, desired: wanted, table }),
+    after: { parts: [...wanted.parts, ...foreignParts(split.live, table)] },
+  };
+}
+
+/** The plan that removes the table, whether we or kube-proxy made it. */
+export function planCleanup(live: Ruleset, family: IPFamily): NftablesPlan {
+  return planNftables(live, { parts: [] }, family);
+}
+
+function groupsOf(change: ObjectChange, ownerOf: ServiceOfLine): LineGroup[] {
+  const { object, removed, added } = change;
+  const service = serviceOfObject(object);
+  if (service !== undefined) return [{ service, removed, added }];
+  if (object.kind === 'chain' || removed.length + added.length === 0) return [{ removed, added }];
+  const groups = new Map<string, { service?: ServiceName; removed: string[]; added: string[] }>();
+  const put = (line: string, side: 'removed' | 'added') => {
+    const owner = ownerOf(object, line);
+    const key = owner === undefined ? '' : `${owner.namespace}/${owner.name}`;
+    const group = groups.get(key) ?? { ...(owner === undefined ? {} : { service: owner }), removed: [], added: [] };
+    groups.set(key, group);
+    group[side].push(line);
+  };
+  for (const line of removed) put(line, 'removed');
+  for (const line of added) put(line, 'added');
+  return [...groups.values()];
+}
+
+function changesOf({ kind, object, groups }: AttributedChange): Change[] {
+  const name = object.kind === 'table' ? object.table : `${object.table} ${object.name}`;
+  return groups.map(({ service, removed, added }) => ({
+    object: name,
+    kind,
+    before: removed,
+    after: added,
+    ...(service === undefined ? {} : { service }),
+  }));
+}
+
+/** What a listing holds besides our table: nothing a plan touches. */
+function foreignParts(live: readonly RulesetPart[], table: string): RulesetPart[] {
+  const foreign = live.flat().filter((object: RulesetObject) => object.table !== table);
+  return foreign.length === 0 ? [] : [foreign];
+}

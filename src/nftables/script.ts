@@ -1,0 +1,153 @@
+import type { Script, Segment } from '../ruleset/plan.ts';
+import { objectsOf } from '../ruleset/ruleset.ts';
+import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
+import type { AttributedChange } from './plan.ts';
+import { definitionKey, definitionKeyWithoutTimeout, elementKey } from './spelling.ts';
+import { serviceOfObject } from './service.ts';
+
+export interface ScriptScope {
+  readonly live: Ruleset;
+  readonly desired: Ruleset;
+  readonly table: string;
+}
+
+/**
+ * Input for `nft -f` that makes the changes in one transaction, so packets meet the old ruleset or the new one.
+ * What nothing uses any more goes in a script of its own, later: kernels before 6.2 take a moment to notice that
+ * a removed element no longer leads to a chain.
+ */
+export function nftablesScripts(changes: readonly AttributedChange[], scope: ScriptScope): Script[] {
+  const { table } = scope;
+  if (changes.some(({ kind, object }) => kind === 'delete' && object.kind === 'table')) {
+    return [{ tool: 'nft', phase: 'change', segments: [{ text: `delete table ${table}\n` }] }];
+  }
+  const segments = changeSegments(changes, scope);
+  const cleanUp = cleanUpSegments(
+    changes.flatMap(({ kind, object }) => (kind === 'delete' ? [object] : [])),
+    table,
+  );
+  return [
+    ...(segments.length === 0 ? [] : [{ tool: 'nft', phase: 'change', segments } as const]),
+    ...(cleanUp.length === 0 ? [] : [{ tool: 'nft', phase: 'clean-up', segments: cleanUp } as const]),
+  ];
+}
+
+function changeSegments(changes: readonly AttributedChange[], scope: ScriptScope): Segment[] {
+  const { table } = scope;
+  const written = changes.filter(({ kind }) => kind !== 'delete');
+  const { removed, remade, rewritten } = remake(written, scope);
+  const isNew = (change: AttributedChange) => change.kind === 'add' || remade.has(change.object.id);
+  const sets = written.filter(({ object }) => object.kind === 'set' || object.kind === 'map');
+  const chains = [
+    ...written.filter(({ object }) => object.kind === 'chain'),
+    ...rewritten.filter((object) => !written.some((change) => change.object.id === object.id)).map(asRewritten),
+  ];
+  return [
+    ...written.filter(({ object }) => object.kind === 'table').map(({ object }) => definition('add', object)),
+    ...removed,
+    ...sets.filter((change) => isNew(change) || isRetimed(change)).map(({ object }) => definition('add', object)),
+    ...chains.filter(isNew).map(({ object }) => definition('add', object)),
+    ...chains.flatMap((change) =>
+      rules(change.object, isNew(change) ? [] : [`flush chain ${table} ${change.object.name}`]),
+    ),
+    ...sets.filter((change) => !isNew(change)).flatMap((change) => elements('delete', change)),
+    ...sets.flatMap((change) => elements('add', remade.has(change.object.id) ? whole(change) : change)),
+  ];
+}
+
+/**
+ * What must be removed and made again in the same transaction because it cannot be changed: base chains with
+ * another hook or priority, sets and maps of another type. A set can be removed once no rule uses it.
+ */
+function remake(written: readonly AttributedChange[], { live, desired, table }: ScriptScope) {
+  const wrong = written.filter((change) => change.kind === 'change' && isRemade(change));
+  const wrongChains = wrong.filter(({ object }) => object.kind === 'chain').map(({ object }) => object);
+  const wrongSets = wrong.filter(({ object }) => object.kind !== 'chain').map(({ object }) => object);
+  const users =
+    wrongSets.length === 0
+      ? []
+      : [...objectsOf(live).values()].filter((chain) => chain.table === table && usesOneOf(chain, wrongSets));
+  const rewritten = users.flatMap(({ id }) => objectsOf(desired).get(id) ?? []);
+  return {
+    removed: [
+      ...wrongChains.map(({ name }) => ({ text: `delete chain ${table} ${name}\n` })),
+      ...users.map(({ name }) => ({ text: `flush chain ${table} ${name}\n` })),
+      ...wrongSets.map(({ kind, name }) => ({ text: `delete ${kind} ${table} ${name}\n` })),
+    ],
+    remade: new Set(wrong.map(({ object }) => object.id)),
+    rewritten,
+  };
+}
+
+function isRemade({ object, live }: AttributedChange): boolean {
+  if (live === undefined || object.kind === 'table' || object.definition.length === 0) return false;
+  return !sameWords(definitionKeyWithoutTimeout(live), definitionKeyWithoutTimeout(object));
+}
+
+/** The kernel takes another timeout for a set that exists, and keeps its elements. */
+function isRetimed({ object, live }: AttributedChange): boolean {
+  if (live === undefined || object.definition.length === 0) return false;
+  return !sameWords(definitionKey(live), definitionKey(object));
+}
+
+function sameWords(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((line, index) => line === right[index]);
+}
+
+function usesOneOf(chain: RulesetObject, sets: readonly RulesetObject[]): boolean {
+  return (
+    chain.kind === 'chain' && chain.lines.some((line) => sets.some(({ name }) => line.split(' ').includes(`@${name}`)))
+  );
+}
+
+function asRewritten(object: RulesetObject): AttributedChange {
+  return { kind: 'change', object, removed: [], added: object.lines, groups: [] };
+}
+
+function whole(change: AttributedChange): AttributedChange {
+  return { ...change, groups: [{ removed: [], added: change.object.lines }] };
+}
+
+function definition(verb: 'add', object: RulesetObject): Segment {
+  const { kind, table, name, definition: lines } = object;
+  const what = kind === 'table' ? `table ${table}` : `${kind} ${table} ${name}`;
+  const properties = lines.map((line) => (line.endsWith(';') ? line : `${line};`)).join(' ');
+  return owned(object, `${verb} ${what}${properties === '' ? '' : ` { ${properties} }`}\n`);
+}
+
+function rules(chain: RulesetObject, before: readonly string[]): Segment[] {
+  const lines = [...before, ...chain.lines.map((rule) => `add rule ${chain.table} ${chain.name} ${rule}`)];
+  return lines.length === 0 ? [] : [owned(chain, lines.map((line) => `${line}\n`).join(''))];
+}
+
+function owned(object: RulesetObject, text: string): Segment {
+  const service = serviceOfObject(object);
+  return service === undefined ? { text } : { text, service };
+}
+
+/** One command, with a line for each element: nft names the line of an element that the kernel refuses. */
+function elements(verb: 'add' | 'delete', { object, groups }: AttributedChange): Segment[] {
+  const segments = groups.flatMap(({ service, removed, added }): Segment[] => {
+    const lines = verb === 'add' ? added : removed.map(keyOf);
+    if (lines.length === 0) return [];
+    return [{ text: lines.map((line) => `\t${line},\n`).join(''), ...(service === undefined ? {} : { service }) }];
+  });
+  if (segments.length === 0) return [];
+  return [{ text: `${verb} element ${object.table} ${object.name} {\n` }, ...segments, { text: '}\n' }];
+}
+
+function keyOf(element: string): string {
+  const key = elementKey(element);
+  const end = key.indexOf(' : ');
+  return end === -1 ? key : key.slice(0, end);
+}
+
+function cleanUpSegments(unused: readonly RulesetObject[], table: string): Segment[] {
+  const chains = unused.filter(({ kind }) => kind === 'chain');
+  const sets = unused.filter(({ kind }) => kind === 'set' || kind === 'map');
+  return [
+    ...chains.map((chain) => owned(chain, `flush chain ${table} ${chain.name}\n`)),
+    ...sets.map((set) => owned(set, `delete ${set.kind} ${table} ${set.name}\n`)),
+    ...chains.map((chain) => owned(chain, `delete chain ${table} ${chain.name}\n`)),
+  ];
+}

@@ -1,0 +1,151 @@
+import type { Ruleset, RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
+import { mapOfClass, tableOf } from './names.ts';
+import { describePart, originOf, splitParts } from './parts.ts';
+import { elementKey } from './spelling.ts';
+
+/**
+ * The desired ruleset with each endpoint in the slot where it is live, as far as slots stay dense: which slot an
+ * endpoint has does not matter, and to leave it there makes a change small. When one leaves, the last takes its place.
+ */
+export function withLiveSlots(live: Ruleset, desired: Ruleset): Ruleset {
+  const remembered = withRemembered(live, desired);
+  const split = splitParts(live, remembered);
+  if (split.live.length === 0 || split.desired.length === 0) return remembered;
+  const byKey = new Map(split.live.map((part) => [originOf(part)?.key, part]));
+  const listed = new Listed(split.live.filter((part) => originOf(part) === undefined));
+  const aligned = new Map<RulesetPart, RulesetPart>();
+  for (const part of split.desired) {
+    const key = originOf(part)?.key;
+    if (key === undefined) continue;
+    const counterpart = byKey.get(key);
+    const occupied = counterpart === undefined ? listed : new Listed([counterpart]);
+    const result = alignPart(part, occupied);
+    if (result !== part) aligned.set(part, result);
+  }
+  return aligned.size === 0 ? remembered : { parts: remembered.parts.map((part) => aligned.get(part) ?? part) };
+}
+
+/** What was made of a desired part when it last went live. */
+const alignments = new WeakMap<RulesetPart, RulesetPart>();
+
+function withRemembered(live: Ruleset, desired: Ruleset): Ruleset {
+  let inLive: ReadonlySet<RulesetPart> | undefined;
+  let hasAny = false;
+  const parts = desired.parts.map((part, index) => {
+    if (live.parts[index] === part) return part;
+    const aligned = alignments.get(part);
+    if (aligned === undefined) return part;
+    if (live.parts[index] !== aligned && !(inLive ??= new Set(live.parts)).has(aligned)) return part;
+    hasAny = true;
+    return aligned;
+  });
+  return hasAny ? { parts } : desired;
+}
+
+const slotMaps = new Set(Object.values(mapOfClass));
+
+function alignPart(part: RulesetPart, listed: Listed): RulesetPart {
+  const origin = originOf(part);
+  let isSame = true;
+  const objects = part.map((object) => {
+    if (!slotMaps.has(object.name)) return object;
+    const lines = alignLines(object, listed);
+    if (lines === object.lines) return object;
+    isSame = false;
+    return { ...object, lines };
+  });
+  if (isSame || origin === undefined) return part;
+  describePart(objects, origin);
+  alignments.set(part, objects);
+  return objects;
+}
+
+function alignLines(object: RulesetObject, listed: Listed): readonly string[] {
+  if (listed.hasAll(object)) return object.lines;
+  const wanted = new Map<string, string[]>();
+  for (const line of object.lines) {
+    const { frontend, value } = readSlot(line);
+    const values = wanted.get(frontend);
+    if (values === undefined) wanted.set(frontend, [value]);
+    else values.push(value);
+  }
+  const lines = [...wanted].flatMap(([frontend, values]) =>
+    arrange(values, listed.slots(object, frontend)).map((value, slot) => `${frontend} . ${slot} : ${value}`),
+  );
+  return lines.every((line, index) => line === object.lines[index]) ? object.lines : lines;
+}
+
+/** The values, those that are live among them where they are, the others in the slots left over. */
+function arrange(values: readonly string[], live: ReadonlyMap<number, string>): readonly string[] {
+  const left = new Map<string, number>();
+  for (const value of values) left.set(value, (left.get(value) ?? 0) + 1);
+  const take = (value: string): boolean => {
+    const count = left.get(value) ?? 0;
+    if (count > 0) left.set(value, count - 1);
+    return count > 0;
+  };
+  const kept = values.map((_, slot) => {
+    const value = live.get(slot);
+    return value !== undefined && take(value) ? value : undefined;
+  });
+  const others = values.filter(take);
+  return kept.map((value) => value ?? others.shift() ?? '');
+}
+
+interface Slot {
+  readonly frontend: string;
+  readonly slot: number;
+  readonly value: string;
+}
+
+/** `10.96.0.1 . tcp . 80 . 2 : 10.244.1.3 . 8080` */
+function readSlot(line: string): Slot {
+  const colon = line.indexOf(' : ');
+  const dot = line.lastIndexOf(' . ', colon - 1);
+  return {
+    frontend: line.slice(0, dot),
+    slot: Number(line.slice(dot + 3, colon)),
+    value: line.slice(colon + 3),
+  };
+}
+
+const ownTables = [tableOf('IPv4'), tableOf('IPv6')];
+const nothing: ReadonlyMap<number, string> = new Map<number, string>();
+
+/** The slots of live parts, read when somebody asks. */
+class Listed {
+  readonly #objects: readonly RulesetObject[];
+  readonly #lines = new Map<string, ReadonlySet<string>>();
+  readonly #slots = new Map<string, Map<string, Map<number, string>>>();
+
+  constructor(parts: readonly RulesetPart[]) {
+    this.#objects = parts.flat().filter(({ name, table }) => slotMaps.has(name) && ownTables.includes(table));
+  }
+
+  hasAll({ id, lines }: RulesetObject): boolean {
+    let listed = this.#lines.get(id);
+    if (listed === undefined) {
+      listed = new Set(this.#linesOf(id));
+      this.#lines.set(id, listed);
+    }
+    return lines.every((line) => listed.has(line));
+  }
+
+  slots({ id }: RulesetObject, frontend: string): ReadonlyMap<number, string> {
+    let byFrontend = this.#slots.get(id);
+    if (byFrontend === undefined) {
+      byFrontend = new Map();
+      for (const line of this.#linesOf(id)) {
+        const read = readSlot(elementKey(line));
+        const slots = byFrontend.get(read.frontend) ?? new Map<number, string>();
+        byFrontend.set(read.frontend, slots.set(read.slot, read.value));
+      }
+      this.#slots.set(id, byFrontend);
+    }
+    return byFrontend.get(frontend) ?? nothing;
+  }
+
+  #linesOf(id: string): readonly string[] {
+    return this.#objects.flatMap((object) => (object.id === id ? object.lines : []));
+  }
+}
