@@ -22,8 +22,12 @@ export interface Lab {
   listen(listeners: readonly Listener[]): Promise<void>;
   /** Sends from the namespace that has the source address. */
   probe(probe: Probe, count: number): Promise<readonly Outcome[]>;
-  /** Forgets established flows and, so far as iptables rules remember clients, those too. */
+  /** Forgets every tracked connection. */
   forgetFlows(): Promise<void>;
+  /** Empties the lists by which iptables rules remember clients (session affinity). */
+  readonly forgetClients: () => Promise<void>;
+  /** Lets packets from 127.0.0.1 leave the node, or no more. */
+  allowLocalhostNodePorts(isAllowed: boolean): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -67,7 +71,10 @@ async function populate(namespaces: ReadonlyMap<Place, Namespace>, remove: () =>
     probe: (probe, count) => the(probers, ownerOf(probe.source)).probe(probe, count),
     forgetFlows: async () => {
       await node.mustExec('conntrack', '-F');
-      await the(probers, 'node').forgetClients();
+    },
+    forgetClients: () => the(probers, 'node').forgetClients(),
+    allowLocalhostNodePorts: async (isAllowed) => {
+      await node.shell(`echo ${isAllowed ? 1 : 0} >/proc/sys/net/ipv4/conf/all/route_localnet`);
     },
     remove,
   };

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { createSocket } from 'node:dgram';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 import { probe } from './prober-probe.ts';
@@ -52,9 +52,16 @@ async function answer(command: Command): Promise<unknown> {
       return report;
     }
     case 'forget clients':
-      for (const list of readdirSync('/proc/net/xt_recent')) writeFileSync(`/proc/net/xt_recent/${list}`, '/');
+      forgetClients();
       return {};
   }
+}
+
+const clientLists = '/proc/net/xt_recent'; // Absent before the first rule that uses one.
+
+function forgetClients(): void {
+  if (!existsSync(clientLists)) return;
+  for (const list of readdirSync(clientLists)) writeFileSync(`${clientLists}/${list}`, '/');
 }
 
 async function inTurn<T>(use: () => Promise<T>): Promise<T> {

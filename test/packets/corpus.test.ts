@@ -1,0 +1,43 @@
+import { expect } from 'chai';
+import { join } from 'node:path';
+
+import { createLab } from '../support/lab.ts';
+import type { Lab } from '../support/lab.ts';
+import { judgeFlows } from './judge.ts';
+import { createOwnRules } from './own-rules.ts';
+import type { OwnRules } from './own-rules.ts';
+import { clearRules } from './recorded-rules.ts';
+import { caseNames, readCase } from './rules-case.ts';
+
+describe('packets through our iptables rules', function () {
+  this.timeout(120_000);
+  let lab: Lab;
+  let rules: OwnRules;
+
+  before(async () => {
+    lab = await createLab();
+    rules = await createOwnRules(lab);
+  });
+  after(async () => {
+    await rules.remove();
+    await lab.remove();
+  });
+
+  for (const variant of ['nft', 'legacy'] as const) {
+    for (const name of caseNames) {
+      const found = readCase(name);
+      const flows = found.flows('iptables');
+      it(`${variant}: ${name}: ${flows.length} flows of both families end as in a real cluster`, async () => {
+        await lab.listen(found.listeners);
+        await clearRules(lab);
+        await lab.allowLocalhostNodePorts(found.hasLocalhostNodePorts);
+        const given = {
+          statePath: join(found.directory, 'state.yaml'),
+          configPath: join(found.directory, 'config.yaml'),
+        };
+        await rules.load(given, variant);
+        expect(await judgeFlows(lab, flows, lab.forgetClients)).to.deep.equal([]);
+      });
+    }
+  }
+});
