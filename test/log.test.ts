@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { Writable } from 'node:stream';
 import { expect } from 'chai';
 import { createLogger, rateLimited } from '../src/log.ts';
@@ -121,6 +122,28 @@ describe('log', () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(text).to.match(/\d+ log lines were dropped/);
     expect(text).to.match(/"Back"\n$/);
+  });
+
+  it('does not wait for who reads the standard error', async () => {
+    const program = `
+      const { createLogger } = await import(${JSON.stringify(new URL('../src/log.ts', import.meta.url).href)});
+      const logger = createLogger({ format: 'json', verbosity: 0, stream: process.stderr });
+      for (let i = 0; i < 4000; i++) {
+        logger.info('Line', { text: 'x'.repeat(1000) });
+        if (i % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      process.stdout.write('done', () => process.exit(0));`;
+    const args = ['--import', 'tsx', '--input-type=module', '-e', program];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    let output = '';
+    child.stdout.on('data', (chunk) => {
+      output += String(chunk);
+    });
+    // Nobody reads child.stderr.
+    expect(await exited).to.equal(0);
+    expect(output).to.equal('done');
+    child.stderr.destroy();
   });
 
   it('says the same thing about the same object once in ten seconds', async () => {

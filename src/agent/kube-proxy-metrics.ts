@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import type * as prometheus from 'prom-client';
+import type prometheus from 'prom-client';
 
 /** The mode decides which of the metrics exist. */
 export type MetricsMode = 'iptables' | 'nftables';

@@ -41,7 +41,8 @@ const maxCulprits = 32;
 
 /** Loads the metrics library and registers everything. */
 export async function createMetrics(options: MetricsOptions): Promise<Metrics> {
-  const prom = await import('prom-client');
+  // Of a CommonJS package the bundle's chunk has only the default export.
+  const { default: prom } = await import('prom-client');
   const registry = new prom.Registry();
   const { mode, counters, version, readiness } = options;
   const metrics = new Metrics(

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Registry } from 'prom-client';
-import type * as prometheus from 'prom-client';
+import type prometheus from 'prom-client';
 
 /**
  * The usual `process_…` metrics, read at each scrape. (What prom-client brings for this also watches the event loop
