@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs';
+import type { Config } from '../config/config.ts';
+import { nodeIPs, podCidrs } from '../config/node.ts';
+import { ownFiles } from '../kernel/files.ts';
+import { libraryAddresses } from '../kernel/interfaces.ts';
+import { createRun } from '../kernel/run.ts';
+import { createToolPaths } from '../kernel/tool-paths.ts';
+import { hostOf } from '../ruleset/walk-host.ts';
+import type { Program } from '../ruleset/walk-program.ts';
+import type { IPFamily } from '../source/objects.ts';
+import type { CommandEffects, CommandOptions } from './command.ts';
+import { answersTo } from './explain-answer.ts';
+import type { Answer, ExplainInput } from './explain-answer.ts';
+import { answerData } from './explain-data.ts';
+import { dotText, mermaidText } from './explain-graph.ts';
+import { desiredPrograms, dumpPrograms, livePrograms } from './explain-programs.ts';
+import { explainText } from './explain-text.ts';
+import { UsageError } from './failure.ts';
+import { readConfig, readInput, sayProblems } from './input.ts';
+import type { Input } from './input.ts';
+import { outputFormat, printValue } from './output.ts';
+
+/**
+ * Walks one packet, or one for each kind of client, through the desired rules, the kernel's (`--live`) or a saved
+ * listing (`--ruleset`). 0: every client reaches an endpoint; 1: not.
+ */
+export async function explain(options: CommandOptions, effects: CommandEffects): Promise<number> {
+  const format = outputFormat(options.output, ['text', 'json', 'yaml', 'mermaid', 'dot']);
+  const [to, from, inInterface] = ['to', 'from', 'inInterface'].map((name) => textOption(options, name));
+  if (to === undefined) throw new UsageError('--to is missing: IP:PORT, node:NODEPORT or [NAMESPACE/]SERVICE:PORT');
+  const config = await readConfig(options, effects);
+  const state = needsState(options, effects, config) ? await readInput(options, effects, config) : undefined;
+  const programs = await programsFor(options, effects, config, state);
+  const question = {
+    to,
+    ...(from === undefined ? {} : { from }),
+    ...(inInterface === undefined ? {} : { inInterface }),
+  };
+  const answers = answersTo(question, { programs, ...surroundings(config, state) });
+  await printAnswers(answers, from === undefined ? 'side by side' : 'single', format, effects);
+  sayProblems(state?.problems ?? [], effects);
+  return answers.length > 0 && answers.every(isDelivered) ? 0 : 1;
+}
+
+function textOption({ own }: CommandOptions, name: string): string | undefined {
+  const value = own[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Rules that exist can be walked without knowing the Services; names and reasons are then fewer. */
+function needsState(options: CommandOptions, effects: CommandEffects, config: Config): boolean {
+  const hasRules = options.rulesetFile !== undefined || options.own['live'] === true;
+  const hasState =
+    options.filenames.length > 0 ||
+    config.kubeconfig !== undefined ||
+    config.master !== undefined ||
+    effects.env['KUBERNETES_SERVICE_HOST'] !== undefined;
+  return hasState || !hasRules;
+}
+
+async function programsFor(
+  options: CommandOptions,
+  effects: CommandEffects,
+  config: Config,
+  state: Input | undefined,
+): Promise<readonly Program[]> {
+  if (options.rulesetFile !== undefined) {
+    return dumpPrograms(readDump(options.rulesetFile), options.rulesetFile, config.ipFamilies);
+  }
+  if (options.own['live'] !== true) return desiredPrograms(config.mode, state?.models ?? []);
+  const run = createRun({ paths: createToolPaths(effects.env['PATH']) });
+  return livePrograms({ run, files: ownFiles }, config.ipFamilies);
+}
+
+function readDump(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`--ruleset: cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function surroundings(config: Config, state: Input | undefined): Omit<ExplainInput, 'programs'> {
+  const addresses = state?.host.addresses ?? config.nodeAddresses ?? libraryAddresses().map(({ address }) => address);
+  const node = state?.host.node;
+  const known = nodeIPs(config, node).byFamily;
+  const primaryAddresses = (['IPv4', 'IPv6'] as const).flatMap((family) => {
+    const isKnown = known[family] !== '127.0.0.1' && known[family] !== '::1';
+    return isKnown ? [known[family]] : addresses.filter((address) => isUsual(address, family)).slice(0, 1);
+  });
+  const podCIDRs = podCidrs(node);
+  const host = hostOf({ addresses, primaryAddresses, podCIDRs });
+  return { models: state?.models ?? [], host, primaryAddresses, podCIDRs };
+}
+
+/** An address that other hosts can know: neither loopback nor link-local. */
+function isUsual(address: string, family: IPFamily): boolean {
+  return address.includes(':') === (family === 'IPv6') && !/^(?:127\.|169\.254\.|::1$|fe80:)/.test(address);
+}
+
+async function printAnswers(
+  answers: readonly Answer[],
+  shape: 'single' | 'side by side',
+  format: 'text' | 'json' | 'yaml' | 'mermaid' | 'dot',
+  effects: CommandEffects,
+): Promise<void> {
+  const [first] = answers;
+  if (format === 'text') effects.print(explainText(answers));
+  else if (format === 'mermaid') effects.print(mermaidText(answers));
+  else if (format === 'dot') effects.print(dotText(answers));
+  else if (shape === 'single' && first !== undefined) await printValue(answerData(first), format, effects);
+  else await printValue({ clients: answers.map(answerData) }, format, effects);
+}
+
+function isDelivered({ outcome }: Answer): boolean {
+  return outcome.verdict === 'endpoint' && outcome.others.length === 0;
+}

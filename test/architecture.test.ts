@@ -1,0 +1,106 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { expect } from 'chai';
+
+const root = join(import.meta.dirname, '..');
+const src = join(root, 'src');
+
+/** What each room of the house may import of ours: rooms, or single files. */
+const mayImport = new Map<string, readonly string[]>([
+  ['model', ['model', 'source/objects.ts', 'source/address.ts']],
+  ['ruleset', ['ruleset']],
+  ['iptables', ['iptables', 'model', 'ruleset', 'template.ts', 'source/objects.ts', 'source/address.ts']],
+  ['nftables', ['nftables', 'model', 'ruleset', 'template.ts', 'source/objects.ts', 'source/address.ts']],
+  ['kernel', ['kernel']],
+  // A source warns about objects in the words that the model warns in.
+  ['source', ['source', 'model/model.ts']],
+  ['config', ['config', 'model/options.ts', 'model/model.ts', 'source/objects.ts', 'source/address.ts']],
+]);
+
+/** Packages that one place alone may know. */
+const onlyIn = new Map<string, (file: string) => boolean>([
+  ['@kubernetes/client-node', (file) => file.startsWith('source/kubernetes')],
+  ['execa', (file) => file.startsWith('kernel/')],
+  ['winston', (file) => file === 'log.ts'],
+  ['handlebars', (file) => file === 'template.ts'],
+]);
+
+const pureRooms = ['model', 'ruleset', 'iptables', 'nftables'];
+const impure = /\b(?:process\.|setTimeout|setInterval|Date\.now|new Date\(|performance\.now|console\.|Math\.random)/;
+const impureModules = /^node:(?!crypto|net$)/;
+
+describe('the house', () => {
+  it('lets each room import only what it may', () => {
+    const broken = files().flatMap((file) => {
+      const allowed = mayImport.get(file.split('/')[0] ?? '');
+      return allowed === undefined
+        ? []
+        : ownImports(file)
+            .filter((target) => !allowed.some((one) => target === one || target.startsWith(`${one}/`)))
+            .map((target) => `${file} imports ${target}`);
+    });
+    expect(broken).to.deep.equal([]);
+  });
+
+  it('keeps the reach of each outside package to one place', () => {
+    const broken = files().flatMap((file) =>
+      imports(file)
+        .filter((name) => [...onlyIn].some(([known, isAllowed]) => isPackage(name, known) && !isAllowed(file)))
+        .map((name) => `${file} imports ${name}`),
+    );
+    expect(broken).to.deep.equal([]);
+  });
+
+  it('keeps clock, process, files and chance out of the pure rooms', () => {
+    const broken = files()
+      .filter((file) => pureRooms.includes(file.split('/')[0] ?? ''))
+      .filter((file) => impure.test(code(file)) || imports(file).some((name) => impureModules.test(name)));
+    expect(broken).to.deep.equal([]);
+  });
+
+  it('has no room that is only a drawer', () => {
+    const drawers = files().filter((file) => /(?:^|\/)(?:utils?|helpers?|common|lib|types|misc)(?:\/|\.ts$)/.test(file));
+    expect(drawers).to.deep.equal([]);
+  });
+
+  it('has no circle of imports', () => {
+    const circles: string[] = [];
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]): void => {
+      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' → '));
+      if (done.has(file) || path.includes(file)) return;
+      for (const target of ownImports(file, 'values')) visit(target, [...path, file]);
+      done.add(file);
+    };
+    for (const file of files()) visit(file, []);
+    expect(circles).to.deep.equal([]);
+  });
+});
+
+function files(): string[] {
+  return readdirSync(src, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.generated.ts'))
+    .toSorted();
+}
+
+function code(file: string): string {
+  return readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+}
+
+function imports(file: string, which: 'all' | 'values' = 'all'): string[] {
+  const statements = code(file).matchAll(/^(import|export)( type)? (?:[^;]*? from )?'([^']+)'/gm);
+  const stated = [...statements].filter(([, , type]) => which === 'all' || type === undefined);
+  const lazy = which === 'all' ? [...code(file).matchAll(/import\('([^']+)'\)/g)].map(([, name]) => name ?? '') : [];
+  return [...stated.map(([, , , name]) => name ?? ''), ...lazy];
+}
+
+function ownImports(file: string, which: 'all' | 'values' = 'all'): string[] {
+  return imports(file, which)
+    .filter((name) => name.startsWith('.') && name.endsWith('.ts') && !name.endsWith('.generated.ts'))
+    .map((name) => relative(src, join(dirname(join(src, file)), name)))
+    .filter((target) => !target.startsWith('..'));
+}
+
+function isPackage(name: string, known: string): boolean {
+  return name === known || name.startsWith(`${known}/`);
+}

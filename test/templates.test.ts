@@ -1,0 +1,90 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import Handlebars from 'handlebars';
+import { buildModel } from '../src/model/build.ts';
+import type { ModelOptions } from '../src/model/options.ts';
+import { chainsContext, filterContext, filterServicePortContext, natContext, natServicePortContext, surroundingsOf } from '../src/iptables/context.ts';
+import { endpoint, modelOptions, port, service, slice, state } from './support/state.ts';
+
+const templates = join(import.meta.dirname, '..', 'templates', 'iptables');
+
+/** Every kind of rule at once: a template name that no context has would make its rules vanish without a word. */
+const everything = state(
+  [
+    {
+      ...service({
+        type: 'LoadBalancer',
+        ports: [port({ nodePort: 30_080 })],
+        externalIPs: ['198.51.100.7'],
+        loadBalancerSourceRanges: ['192.0.2.0/24'],
+        externalTrafficPolicy: 'Local',
+        healthCheckNodePort: 32_000,
+        sessionAffinity: 'ClientIP',
+      }),
+      status: { loadBalancer: { ingress: [{ ip: '203.0.113.10' }] } },
+    },
+    service({ clusterIP: '10.96.0.11', clusterIPs: ['10.96.0.11'], externalIPs: ['198.51.100.8'] }, { name: 'empty' }),
+  ],
+  [slice([endpoint('10.244.1.1'), endpoint('10.244.1.2')])],
+);
+
+function contexts(options: Partial<ModelOptions>): Map<string, object[]> {
+  const model = buildModel(everything, modelOptions(options));
+  const counters = { counters: true };
+  const surroundings = surroundingsOf(model, counters);
+  return new Map<string, object[]>([
+    ['nat.hbs', [{ ...natContext(model), declarations: '', rules: '' }]],
+    ['filter.hbs', [{ ...filterContext(model, counters), rules: '' }]],
+    ['declarations.hbs', model.servicePorts.map(chainsContext)],
+    ['service-port-nat.hbs', model.servicePorts.map((one) => natServicePortContext(one, surroundings))],
+    ['service-port-filter.hbs', model.servicePorts.map(filterServicePortContext)],
+  ]);
+}
+
+describe('templates of iptables mode', () => {
+  const variants = [contexts({}), contexts({ nodePortAddresses: ['172.18.0.11'] })];
+
+  it('are all checked here', () => {
+    expect(readdirSync(templates).toSorted()).to.deep.equal([...contexts({}).keys()].toSorted());
+  });
+
+  for (const file of readdirSync(templates)) {
+    it(`${file} uses the names of its context, all of them and no others`, () => {
+      const found = variants.flatMap((variant) => variant.get(file) ?? []);
+      expect(namesIn(readFileSync(join(templates, file), 'utf8'))).to.deep.equal(pathsOf(found));
+    });
+  }
+});
+
+/** `name` for a value or condition, `list/name` for what is used inside a list. */
+function namesIn(source: string): string[] {
+  const names = new Set<string>();
+  const walk = (statements: readonly hbs.AST.Statement[], prefix: string): void => {
+    for (const statement of statements) {
+      if (statement.type === 'MustacheStatement') {
+        names.add(prefix + (statement as hbs.AST.MustacheStatement & { path: hbs.AST.PathExpression }).path.original);
+      } else if (statement.type === 'BlockStatement') {
+        const block = statement as hbs.AST.BlockStatement;
+        expect(['if', 'each']).to.include(block.path.original);
+        const subject = prefix + (block.params[0] as hbs.AST.PathExpression).original;
+        names.add(subject);
+        walk(block.program.body, block.path.original === 'each' ? `${subject}/` : prefix);
+        walk((block.inverse as hbs.AST.Program | undefined)?.body ?? [], prefix);
+      }
+    }
+  };
+  walk(Handlebars.parse(source).body, '');
+  return [...names].toSorted();
+}
+
+function pathsOf(objects: readonly object[], prefix = ''): string[] {
+  const paths = new Set<string>();
+  for (const object of objects) {
+    for (const [name, value] of Object.entries(object)) {
+      paths.add(prefix + name);
+      if (Array.isArray(value)) for (const path of pathsOf(value as object[], `${prefix}${name}/`)) paths.add(path);
+    }
+  }
+  return [...paths].toSorted();
+}
