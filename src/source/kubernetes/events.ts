@@ -127,6 +127,7 @@ class Recorder implements EventRecorder {
         this.#isFailing = false;
       } catch (error) {
         this.#report(error);
+        this.#sentAt.delete(JSON.stringify(event));
         // What stands in the way of one stands in the way of all.
         if (!(error instanceof ApiError)) this.#waiting = [];
       }

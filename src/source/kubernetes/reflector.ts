@@ -17,6 +17,8 @@ import type { WatchRequest } from './watch-stream.ts';
 export interface ResourceStatus {
   /** A complete list was read once; what is known is at most as old as `lastEventAt`. */
   readonly isSynced: boolean;
+  /** The resourceVersion that is known completely. */
+  readonly version?: string;
   /** When the server last sent anything, in the clock's milliseconds. */
   readonly lastEventAt?: number;
   /** Why it does not work at present. */
@@ -99,6 +101,7 @@ export class Reflector<T extends StoredObject> {
   status(): ResourceStatus {
     return {
       isSynced: this.#isSynced,
+      ...(this.#version === undefined ? {} : { version: this.#version }),
       ...(this.#lastEventAt === undefined ? {} : { lastEventAt: this.#lastEventAt }),
       ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
       reconnects: Math.max(0, this.#watches - 1),
