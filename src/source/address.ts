@@ -69,6 +69,21 @@ export function addressKind(canonical: string): AddressKind {
   return first >= 224 && first <= 239 ? 'multicast' : 'ordinary';
 }
 
+/** An address as one number, for arithmetic within a range. The text must be canonical. */
+export function addressNumber(canonical: string): bigint {
+  return ipaddr
+    .parse(canonical)
+    .toByteArray()
+    .reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
+}
+
+/** The canonical text of the address with this number. */
+export function addressWithNumber(number: bigint, family: IPFamily): string {
+  const length = family === 'IPv4' ? 4 : 16;
+  const bytes = Array.from({ length }, (_, index) => Number((number >> BigInt(8 * (length - 1 - index))) & 255n));
+  return spelled(bytes);
+}
+
 function ipv6Kind(canonical: string): AddressKind {
   if (canonical === '::') return 'unspecified';
   if (canonical === '::1') return 'loopback';
@@ -97,7 +112,11 @@ function masked(address: string, family: IPFamily, prefixLength: number): Cidr {
   const cleared = bytes.map(
     (byte, index) => byte & (0xff00 >> Math.min(8, Math.max(0, prefixLength - index * 8))) & 0xff,
   );
-  const network = ipaddr.fromByteArray(cleared);
-  const text = network instanceof ipaddr.IPv6 ? network.toRFC5952String() : network.toString();
+  const text = spelled(cleared);
   return { family, text: `${text}/${prefixLength}`, address: text, prefixLength };
+}
+
+function spelled(bytes: number[]): string {
+  const address = ipaddr.fromByteArray(bytes);
+  return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
 }
