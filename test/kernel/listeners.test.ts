@@ -1,0 +1,81 @@
+import { expect } from 'chai';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { ownFiles } from '../../src/kernel/files.ts';
+import { listeners } from '../../src/kernel/listeners.ts';
+import { ephemeralPorts, isEphemeral } from '../../src/kernel/port-ranges.ts';
+
+const header = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
+
+function socket(local: string, state: string, inode: number): string {
+  return `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000  1000        0 ${inode} 1 0000000000000000 100 0 0 10 0\n`;
+}
+
+function files(texts: Record<string, string>) {
+  return { read: (path: string) => Promise.resolve(new Map(Object.entries(texts)).get(path)) };
+}
+
+describe('listeners of a host', () => {
+  it('reads sockets of both protocols and both families, and who holds them', async () => {
+    const tables = files({
+      '/proc/net/tcp': header + socket('0100007F:7580', '0A', 11) + socket('0100007F:7581', '01', 12),
+      '/proc/net/tcp6': header + socket('00000000000000000000000000000000:7580', '0A', 13),
+      '/proc/net/udp': header + socket('0B0012AC:0035', '07', 14) + socket('0B0012AC:0036', '01', 15),
+      '/proc/net/udp6': header + socket('B80D01200000000000000000010000FF:0035', '07', 16),
+    });
+    const owners = new Map([['13', { pid: 7, name: 'nginx' }]]);
+    const found = await listeners(
+      tables,
+      () => true,
+      () => Promise.resolve(owners),
+    );
+    expect(found).to.deep.equal([
+      { protocol: 'TCP', address: '127.0.0.1', port: 30080 },
+      { protocol: 'TCP', address: '::', port: 30080, process: { pid: 7, name: 'nginx' } },
+      { protocol: 'UDP', address: '172.18.0.11', port: 53 },
+      { protocol: 'UDP', address: '2001:db8::ff00:1', port: 53 },
+    ]);
+  });
+
+  it('takes what cannot be read for nothing', async () => {
+    const broken = { read: () => Promise.reject(new Error('EACCES')) };
+    expect(await listeners(broken, () => true)).to.deep.equal([]);
+    expect(await ephemeralPorts(broken)).to.equal(undefined);
+  });
+
+  it('names this very process for a socket of ours', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    try {
+      const found = await listeners(ownFiles, (one) => one === port);
+      expect(found.map(({ address, protocol }) => ({ address, protocol }))).to.deep.equal([
+        { address: '127.0.0.1', protocol: 'TCP' },
+      ]);
+      expect(found[0]?.process?.pid).to.equal(process.pid);
+    } finally {
+      server.close();
+    }
+  });
+});
+
+describe('the ports of outgoing connections', () => {
+  const cases = [
+    { range: '32768\t60999\n', reserved: '\n', port: 32768, isTaken: true },
+    { range: '32768\t60999\n', reserved: '\n', port: 30000, isTaken: false },
+    { range: '1024\t60999\n', reserved: '8080,30000-32767\n', port: 30080, isTaken: false },
+    { range: '1024\t60999\n', reserved: '8080,30000-32767\n', port: 8080, isTaken: false },
+    { range: '1024\t60999\n', reserved: '8080,30000-32767\n', port: 8081, isTaken: true },
+  ];
+  for (const { range, reserved, port, isTaken } of cases) {
+    it(`${isTaken ? 'take' : 'leave out'} ${port} of ${range.trim()} with "${reserved.trim()}" reserved`, async () => {
+      const found = await ephemeralPorts(
+        files({
+          '/proc/sys/net/ipv4/ip_local_port_range': range,
+          '/proc/sys/net/ipv4/ip_local_reserved_ports': reserved,
+        }),
+      );
+      expect(found !== undefined && isEphemeral(found, port)).to.equal(isTaken);
+    });
+  }
+});
