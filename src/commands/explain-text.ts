@@ -20,13 +20,21 @@ export function explainText(answers: readonly Answer[]): string {
 /** `1/3 (33.3%)`, or only the per cent when no small fraction says it. */
 export function probabilityText(probability: number): string {
   if (probability > 1 - 1e-9) return 'always';
-  const percent = `${Number((probability * 100).toPrecision(3))}%`;
+  const fraction = fractionText(probability);
+  return fraction.endsWith('%') ? fraction : `${fraction} (${percentText(probability)})`;
+}
+
+function fractionText(probability: number): string {
   for (let parts = 2; parts <= 10_000; parts++) {
     const count = Math.round(probability * parts);
     // iptables knows probabilities in steps of 2^-31.
-    if (count > 0 && Math.abs(probability - count / parts) < 1e-8) return `${count}/${parts} (${percent})`;
+    if (count > 0 && Math.abs(probability - count / parts) < 1e-8) return `${count}/${parts}`;
   }
-  return percent;
+  return percentText(probability);
+}
+
+function percentText(probability: number): string {
+  return `${Number((probability * 100).toPrecision(3))}%`;
 }
 
 export function endpointText(address: string, port: number): string {
@@ -153,29 +161,22 @@ function leftOutLines(leftOut: readonly LeftOutEndpoint[]): string[] {
   return leftOut.map(({ endpoint, why }) => `  left out: ${endpoint.key}, ${explanations[why]}`);
 }
 
-function pathLines(outcome: Outcome): string[] {
+/** The path of a packet, one line a rule. */
+export function pathLines(outcome: Outcome): string[] {
   const tree = treeOf(outcome.ways);
-  if (tree.length === 0) return ['    no rule takes notice of it'];
-  return nodeLines(tree, { hook: '', told: new Set(), isFork: false });
+  return tree.length === 0 ? ['    no rule takes notice of it'] : nodeLines(tree, '');
 }
 
-interface Place {
-  readonly hook: string;
-  /** What earlier branches of a fork went through afterwards. */
-  readonly told: Set<string>;
-  readonly isFork: boolean;
-}
-
-/** One line a step, indented by jumps; after a fork, what all branches have in common is told once. */
-function nodeLines(nodes: readonly TreeNode[], place: Place): string[] {
+/** One line a step, indented by jumps; of what branches go through afterwards, what is the same is told once. */
+function nodeLines(nodes: readonly TreeNode[], hook: string): string[] {
   const isFork = nodes.length > 1;
+  const told = new Set<string>();
   return nodes.flatMap((node) => {
     const { step } = node;
-    const lines = step.hook === place.hook ? [] : [`    ${step.hook}`];
-    lines.push(stepLine(step, isFork));
-    const rest = nodeLines(node.next, { hook: step.hook, told: place.told, isFork: place.isFork || isFork });
-    if (!place.isFork && !isFork) return [...lines, ...rest];
-    return [...lines, ...onceOnly(rest, place.told)];
+    const lines = step.hook === hook ? [] : [`    ${step.hook}`];
+    lines.push(stepLine(node, isFork));
+    const rest = nodeLines(node.next, step.hook);
+    return [...lines, ...(isFork ? onceOnly(rest, told) : rest)];
   });
 }
 
@@ -184,17 +185,24 @@ function onceOnly(lines: readonly string[], told: Set<string>): readonly string[
   const later = lines.findIndex((line) => /^ {4}\S/.test(line));
   if (later < 0) return lines;
   const text = lines.slice(later).join('\n');
-  if (told.has(text)) return [...lines.slice(0, later), `    ${(lines[later] ?? '').trim()}: as above`];
+  if (told.has(text)) return [...lines.slice(0, later), `    ${(lines[later] ?? '').trim()} and on: as above`];
   told.add(text);
   return lines;
 }
 
-function stepLine(step: TrailStep, isFork: boolean): string {
+function stepLine({ step, next }: TreeNode, isFork: boolean): string {
   const indent = ' '.repeat(6 + 2 * step.depth);
-  const chance = isFork ? `[${probabilityText(step.share)}] ` : '';
+  const chance = isFork ? `[${fractionText(step.share)}] ` : '';
   const rule = ruleOf(step)
     .replace(/^-A \S+ ?/, '')
     .replace(/-m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+) ?/g, '')
     .replace(/ ?comment "(?:[^"\\]|\\.)*"$/, '');
-  return `${indent}${chance}${step.chain.table.name} ${step.chain.name}: ${whyOf(step)}  { ${rule} }`;
+  const why = whyOf(step);
+  const idle = isIdle(step, next) ? (why.endsWith('?') ? ' no' : ': nothing') : '';
+  return `${indent}${chance}${step.chain.table.name} ${step.chain.name}: ${why}${idle}  { ${rule} }`;
+}
+
+/** It went into another chain and came back as it was. */
+function isIdle({ branch, depth }: TrailStep, next: readonly TreeNode[]): boolean {
+  return 'chain' in branch.then && next.every((node) => node.step.depth <= depth);
 }

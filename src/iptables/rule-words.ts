@@ -4,11 +4,16 @@ import type { Target } from './rule-target.ts';
 
 /** What it means that a packet takes this branch of a rule, in words for people. */
 export function meaningOf(rule: Rule, branch: Branch): string {
-  const comment = rule.comment === '' ? '' : ` (${rule.comment})`;
+  const comment = isTelling(rule) ? ` (${rule.comment})` : '';
   if (branch.unknown !== undefined) {
     return `may ${mayDo(rule.target)}: it is not known whether "${branch.unknown}" applies${comment}`;
   }
   return `${doing(rule)}${comment}`;
+}
+
+/** Of the comments on a proxy's own rules only those that name a Service say more than the words here. */
+function isTelling({ comment, line }: Rule): boolean {
+  return comment !== '' && (comment.includes('/') || !/ (?:-j |-A )?KUBE-/.test(line));
 }
 
 function mayDo(target: Target): string {
@@ -39,7 +44,10 @@ function doing({ chain, target }: Rule): string {
     case 'nothing':
       return 'no effect on its way';
     case 'chain':
-      return jumping(target.chain);
+      // The filter table has a chain of the same name for another job.
+      return chain === 'INPUT' && target.chain === 'KUBE-NODEPORTS'
+        ? 'is it for a health check port?'
+        : jumping(target.chain);
     case 'mark':
       return chain === 'KUBE-MARK-MASQ' ? 'mark it to be masqueraded' : 'change its mark';
     case 'connection-mark':

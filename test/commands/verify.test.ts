@@ -1,0 +1,61 @@
+import { expect } from 'chai';
+import { desiredPrograms, dumpPrograms } from '../../src/commands/explain-programs.ts';
+import { differingPackets, withIntentions } from '../../src/commands/verify-compare.ts';
+import type { PacketDifference } from '../../src/commands/verify-compare.ts';
+import { relevantPackets } from '../../src/commands/verify-packets.ts';
+import type { PacketFacts } from '../../src/commands/verify-packets.ts';
+import type { ProxyModel } from '../../src/model/model.ts';
+import type { Program } from '../../src/ruleset/walk-program.ts';
+import { cases, nodeAddresses, readCase } from '../ruleset/flows.ts';
+import { recordedModels, recordedSurroundings } from './recorded.ts';
+
+interface Rulesets {
+  readonly left: readonly Program[];
+  readonly right: readonly Program[];
+}
+
+function factsFor(model: ProxyModel): PacketFacts {
+  return { ...recordedSurroundings([model]), model, addresses: nodeAddresses };
+}
+
+function compared(models: readonly ProxyModel[], nftables: readonly ProxyModel[], rulesets: Rulesets) {
+  return models.flatMap((model, index) => {
+    const facts = factsFor(model);
+    const packets = relevantPackets(facts);
+    return withIntentions(differingPackets(packets, rulesets, facts), nftables[index]!);
+  });
+}
+
+function inWords({ client, destination, left, right, intended }: PacketDifference): string {
+  const { address, port, protocol } = destination;
+  const from = `${client.kind} ${client.address.text}`;
+  return `${from} to ${address.text}:${port}/${protocol}: ${left.verdict} ${right.verdict} ${intended ?? ''}`;
+}
+
+describe('verify', () => {
+  for (const name of cases) {
+    it(`finds only intended differences between what kube-proxy wrote in both modes: ${name}`, async () => {
+      const rulesets = {
+        left: [
+          ...dumpPrograms(readCase(name, 'iptables.rules'), 'iptables.rules', ['IPv4']),
+          ...dumpPrograms(readCase(name, 'ip6tables.rules'), 'ip6tables.rules', ['IPv6']),
+        ],
+        right: ['table-ip.nft', 'table-ip6.nft'].flatMap((file) => dumpPrograms(readCase(name, file), file, [])),
+      };
+      const differences = compared(
+        await recordedModels(name, 'iptables'),
+        await recordedModels(name, 'nftables'),
+        rulesets,
+      );
+      expect(differences.filter(({ intended }) => intended === undefined).map(inWords)).to.deep.equal([]);
+    });
+
+    it(`finds only intended differences between our own rules in both modes: ${name}`, async () => {
+      const iptables = await recordedModels(name, 'iptables');
+      const nftables = await recordedModels(name, 'nftables');
+      const rulesets = { left: desiredPrograms('iptables', iptables), right: desiredPrograms('nftables', nftables) };
+      const differences = compared(iptables, nftables, rulesets);
+      expect(differences.filter(({ intended }) => intended === undefined).map(inWords)).to.deep.equal([]);
+    });
+  }
+});
