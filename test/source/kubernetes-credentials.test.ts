@@ -213,6 +213,29 @@ describe('cluster source: credentials', () => {
       expect(server.requests.map((request) => request.client)).to.deep.equal(['node-1-old', 'node-1-new']);
     });
 
+    it('carries a source, with a certificate that is replaced while it runs', async () => {
+      await serveTls();
+      const put = (name: string) => {
+        const issued = authority.issue(name);
+        return {
+          'client-certificate': write('client.crt', issued.cert),
+          'client-key': write('client.key', issued.key),
+        };
+      };
+      const cluster = { 'certificate-authority-data': base64(authority.cert) };
+      const lab = createClusterLab(server, { kubeconfig: server.kubeconfig(put('old'), cluster) });
+      await lab.ready();
+      put('new');
+      for (const watch of server.watches('services')) watch.cut();
+      server.set(apiService('api'));
+      await lab.sees(['api', 'web'], 2000);
+      const clients = server.requests
+        .filter(({ resource }) => resource === 'services')
+        .map((request) => request.client);
+      expect(clients).to.deep.equal(['old', 'new']);
+      await lab.end();
+    });
+
     it('takes up a kubeconfig that was rewritten', async () => {
       await serve({ tokens: new Set(['b']) });
       const client = clientOf(withUser({ token: 'a' }));

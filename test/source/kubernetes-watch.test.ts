@@ -1,8 +1,10 @@
 import { expect } from 'chai';
-import { apiService, apiSlice, createClusterLab } from '../support/cluster-lab.ts';
+import { createClusterSource } from '../../src/source/kubernetes/cluster.ts';
+import { apiService, apiSlice, createClusterLab, lineLog } from '../support/cluster-lab.ts';
 import type { ClusterLab } from '../support/cluster-lab.ts';
 import type { FakeApiServer } from '../support/fake-api-server.ts';
 import { startFakeApiServer } from '../support/fake-api-server.ts';
+import { until } from '../support/manual-clock.ts';
 
 describe('cluster source: list and watch', () => {
   let server: FakeApiServer;
@@ -77,5 +79,62 @@ describe('cluster source: list and watch', () => {
     await lab.sees(['api', 'web']);
     server.delete('Service', 'web');
     await lab.sees(['api']);
+  });
+
+  it('ends every request, connection and timer when it is stopped', async () => {
+    await lab.ready();
+    expect(server.watches()).to.have.length(4);
+    await lab.source.stop();
+    lab.client.close();
+    expect(lab.clock.pending).to.equal(0);
+    await until('no watch is left', () => server.watches().length === 0);
+    server.set(apiService('api'));
+    expect(lab.names()).to.deep.equal(['web']);
+  });
+
+  it('can be stopped while it lists, waits for a server that is away, or has not begun', async () => {
+    server.misbehave({ fault: { kind: 'hang' } });
+    lab.source.start();
+    await until('requests', () => server.requests.length === 4);
+    await lab.source.stop();
+    expect(lab.clock.pending).to.equal(0);
+
+    await server.goDown();
+    const other = createClusterLab(server);
+    other.source.start();
+    await other.clock.run(5000);
+    await other.end();
+    expect(other.clock.pending).to.equal(0);
+    await createClusterLab(server).end();
+    await server.comeBack();
+  });
+
+  it('asks for watches that end after five to ten minutes, with bookmarks', async () => {
+    await lab.ready();
+    for (const { query } of server.requests) {
+      expect(Number(query.get('timeoutSeconds'))).to.be.within(300, 600);
+      expect(query.get('allowWatchBookmarks')).to.equal('true');
+      expect(query.get('resourceVersionMatch')).to.equal('NotOlderThan');
+    }
+  });
+
+  it('has no node without the name of one', async () => {
+    const other = createClusterSource({ client: lab.client }, { clock: lab.clock, random: () => 0, log: lineLog([]) });
+    other.start();
+    await lab.clock.runUntil('a snapshot', () => other.snapshot() !== undefined);
+    expect(other.snapshot()).to.not.have.property('node');
+    expect([...other.status().keys()]).to.deep.equal(['services', 'endpointslices', 'servicecidrs']);
+    await other.stop();
+  });
+
+  it('is silent until it can give a snapshot, then tells once', async () => {
+    const end = server.misbehave({ fault: { kind: 'hang' }, resource: 'endpointslices' });
+    lab.source.start();
+    await lab.clock.run(3000);
+    expect(lab.changes).to.deep.equal([]);
+    end();
+    await lab.clock.runUntil('the first notice', () => lab.changes.length > 0);
+    expect(lab.snapshot().slices.size).to.equal(1);
+    expect(lab.changes).to.have.length(1);
   });
 });

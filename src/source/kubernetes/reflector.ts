@@ -46,7 +46,7 @@ const leastSpacingMs = 1000;
 /** A stream that worked for so long was healthy: what ends it is the first failure. */
 const healthyMs = 10_000;
 /** Initial events come without pauses; a server that makes one does not know how to end them. */
-const initialSilenceMs = 30_000;
+const initialSilenceMs = 15_000;
 /** How often a missing optional resource is asked for. */
 const absentRetryMs = 300_000;
 /** More than this many objects, and more than half of all, do not vanish without a second look. */
@@ -65,8 +65,8 @@ export class Reflector<T extends StoredObject> {
   #version: string | undefined;
   #isSynced = false;
   #hasWatchList = true;
-  /** Streams of initial events in a row that did not come to their end. */
-  #brokenInitialStreams = 0;
+  /** The last stream of initial events did not come to its end: pages are tried next. */
+  #hadBrokenInitialStream = false;
   #silentInARow = 0;
   #failures = 0;
   #attemptAt = 0;
@@ -138,10 +138,10 @@ export class Reflector<T extends StoredObject> {
   async #attempt(): Promise<void> {
     if (this.#version !== undefined) {
       await this.#watch();
-    } else if (this.#hasWatchList && this.#brokenInitialStreams < 2) {
+    } else if (this.#hasWatchList && !this.#hadBrokenInitialStream) {
       await this.#watchList();
     } else {
-      this.#brokenInitialStreams = 0;
+      this.#hadBrokenInitialStream = false;
       await this.#listAndWatch();
     }
   }
@@ -176,7 +176,7 @@ export class Reflector<T extends StoredObject> {
         this.#effects.log.debug(2, 'no streaming lists here, reading pages', { resource: this.#resource.name });
         await this.#listAndWatch();
       } else {
-        if (!initial.isComplete && endedWithinInitialEvents(error)) this.#brokenInitialStreams += 1;
+        this.#hadBrokenInitialStream = !initial.isComplete && isBrokenStream(error);
         throw error;
       }
     }
@@ -228,7 +228,7 @@ export class Reflector<T extends StoredObject> {
     this.#version = listing.resourceVersion;
     this.#lists += 1;
     this.#events += listing.arrivals.size;
-    this.#brokenInitialStreams = 0;
+    this.#hadBrokenInitialStream = false;
     this.#noteHealth();
     this.#becomeSynced();
   }
@@ -377,8 +377,8 @@ export class Reflector<T extends StoredObject> {
   }
 }
 
-/** The server may not know how to end initial events: pages are worth a try. */
-function endedWithinInitialEvents(error: unknown): boolean {
+/** Not how a connection breaks: the server may not know how to stream a list. */
+function isBrokenStream(error: unknown): boolean {
   return error instanceof SilentWatchError || error instanceof MalformedAnswerError;
 }
 

@@ -24,7 +24,9 @@ export class Snapshots {
     this.#slices.change(change);
   }
 
+  /** A Node that was deleted stays as it was last seen: its zone and addresses are still where this proxy runs. */
   changeNode({ after }: StoreChange<Node>): void {
+    if (after === undefined) return;
     this.#state = undefined;
     this.#node = after;
   }
