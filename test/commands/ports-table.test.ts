@@ -302,7 +302,7 @@ describe('the text of ports', () => {
     );
     const text = portsText(table(state([long], [])), 'text', plain);
     expect(text.split('\n').filter((line) => line.length > 100)).to.deep.equal([]);
-    expect(text).to.contain('30080/TCP').and.to.contain('be:port-name-15-ch').and.to.contain('no-endpoints');
+    expect(text).to.contain('30080/TCP').and.to.contain(':port-name-15-ch').and.to.contain('no-endpoints');
   });
 
   it('cuts nothing off in its wide form', () => {
