@@ -200,7 +200,7 @@ function repetition({ metadata }: DecodedObject, entry: Entry, kind: Kind, found
 
 // Services are admitted together, when all are known.
 function keepService(object: DecodedObject, entry: Entry, found: Findings): readonly Cause[] {
-  found.services.push({ entry, service: { spec: {}, ...object } as Service });
+  found.services.push({ entry, service: { spec: {}, ...object } });
   return [];
 }
 

@@ -1,0 +1,96 @@
+import { expect } from 'chai';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { readTexts } from '../../src/source/files.ts';
+
+describe('input files', () => {
+  let folder = '';
+  const readStdin = (): Promise<Uint8Array> => Promise.resolve(Buffer.from('kind: Service\n'));
+  const read = (paths: readonly string[], recursive = false): ReturnType<typeof readTexts> =>
+    readTexts(paths, { recursive, readStdin });
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'manifests-'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  function put(name: string, content: string | Buffer = name): string {
+    const path = join(folder, name);
+    writeFileSync(path, content);
+    return path;
+  }
+
+  it('reads the manifests of a folder in the order of their names, no hidden and no backup files', async () => {
+    for (const name of ['b.yaml', 'a.yml', 'c.json', 'B.yaml', '.hidden.yaml', 'a.yaml~', 'd.yaml.bak', 'readme.md']) {
+      put(name);
+    }
+    mkdirSync(join(folder, 'bb'));
+    put('bb/inner.yaml');
+    const names = async (recursive: boolean): Promise<string[]> =>
+      (await read([folder], recursive)).texts.map(({ file }) => relative(folder, file));
+    expect(await names(false)).to.deep.equal(['B.yaml', 'a.yml', 'b.yaml', 'c.json']);
+    expect(await names(true)).to.deep.equal(['B.yaml', 'a.yml', 'b.yaml', 'bb/inner.yaml', 'c.json']);
+  });
+
+  it('reads a file of any name, and links to files', async () => {
+    put('plain', 'a: 1');
+    symlinkSync('plain', join(folder, 'link.yaml'));
+    symlinkSync('.', join(folder, 'loop.yaml'));
+    const { texts, problems } = await read([join(folder, 'plain'), folder], true);
+    expect(problems).to.deep.equal([]);
+    expect(texts.slice(0, 1)).to.deep.equal([{ file: join(folder, 'plain'), text: 'a: 1' }]);
+    expect(texts.filter(({ file }) => file === join(folder, 'link.yaml'))).to.have.length(1);
+  });
+
+  it('reads standard input once', async () => {
+    const { texts, problems } = await read(['-', '-']);
+    expect(texts).to.deep.equal([{ file: '-', text: 'kind: Service\n' }]);
+    expect(problems).to.deep.equal([
+      { file: '-', message: 'standard input was given twice, but can be read once only' },
+    ]);
+  });
+
+  const refused: readonly (readonly [string, () => string, RegExp])[] = [
+    ['a file that is not there', () => join(folder, 'absent'), /no such file/],
+    ['a path below a file', () => join(put('file'), 'below'), /no such file/],
+    ['a NUL', () => put('nul.yaml', 'a: 1\nb: \0\n'), /NUL/],
+    ['bytes that are not UTF-8', () => put('latin.yaml', Buffer.from('a: 1\nb: \xe9\n', 'latin1')), /not valid UTF-8/],
+    ['UTF-16', () => put('utf16.yaml', Buffer.from('\uFEFFa: 1\n', 'utf16le')), /UTF-16/],
+    ['a device', () => '/dev/zero', /not a regular file/],
+    [
+      'a pipe without waiting for a writer',
+      () => {
+        execFileSync('mkfifo', [join(folder, 'pipe')]);
+        return join(folder, 'pipe');
+      },
+      /not a regular file/,
+    ],
+    [
+      'what is too large to be meant',
+      () => {
+        truncateSync(put('large.yaml'), 65 * 1024 * 1024);
+        return join(folder, 'large.yaml');
+      },
+      /too large: 65 MiB/,
+    ],
+  ];
+  for (const [what, make, message] of refused) {
+    it(`refuses ${what}, and reads the rest`, async () => {
+      const path = make();
+      const good = put('good.yaml', 'a: 1');
+      const { texts, problems } = await read([path, good]);
+      expect(texts).to.deep.equal([{ file: good, text: 'a: 1' }]);
+      expect(problems.map(({ file }) => file)).to.deep.equal([path]);
+      expect(problems[0]!.message).to.match(message);
+    });
+  }
+
+  it('names the line of what is no text', async () => {
+    const { problems } = await read([put('nul.yaml', 'a: 1\nb: \0\n'), put('x.yaml', Buffer.from([97, 10, 0xff]))]);
+    expect(problems.map(({ line }) => line)).to.deep.equal([2, 2]);
+  });
+});
