@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 /** What is asked for; `path` is without the query, `accept` the header or empty. Bodies are not read. */
@@ -32,13 +32,16 @@ const maxHeaderBytes = 8 * 1024;
 const headersTimeoutMs = 5_000;
 const requestTimeoutMs = 10_000;
 const keepAliveMs = 30_000;
+// Who sends requests by the thousand without reading answers would otherwise have all of our time.
+const maxUnanswered = 4;
 
 /**
- * A server for small answers that clients cannot hurt: headers are bounded in size and time, bodies are not read, and
- * when all connections are taken the one that has been idle longest makes room, so that clients which only sit there
- * do not keep a health check out.
+ * A server for small answers that clients cannot hurt: headers are bounded in size and time, bodies are not read, who
+ * asks on and on without waiting for answers is cut off, and when all connections are taken the one that has been idle
+ * longest makes room, so that clients which only sit there do not keep a health check out.
  */
 export function createHttpServer(options: HttpServerOptions): Server {
+  const isOverdoing = countUnanswered();
   const server = createServer(
     {
       maxHeaderSize: maxHeaderBytes,
@@ -48,7 +51,8 @@ export function createHttpServer(options: HttpServerOptions): Server {
       connectionsCheckingInterval: 1000,
     },
     (request, response) => {
-      void respond(options, request, response);
+      if (isOverdoing(request.socket, response)) request.socket.destroy();
+      else void respond(options, request, response);
     },
   );
   // A client that does not read its answer.
@@ -56,6 +60,17 @@ export function createHttpServer(options: HttpServerOptions): Server {
   limitConnections(server, options.maxConnections);
   server.on('clientError', refuse);
   return server;
+}
+
+/** Counts the requests of a connection that were not answered yet; the parser brings all that one packet holds at once. */
+function countUnanswered(): (socket: Socket, response: ServerResponse) => boolean {
+  const unanswered = new WeakMap<Socket, number>();
+  return (socket, response) => {
+    const count = (unanswered.get(socket) ?? 0) + 1;
+    unanswered.set(socket, count);
+    response.on('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
+    return count > maxUnanswered;
+  };
 }
 
 async function respond(

@@ -38,7 +38,7 @@ export interface MetricsPathsOptions {
 /** What `metricsBindAddress` serves. */
 export function metricsPaths(options: MetricsPathsOptions): Handler {
   const slis = createSlis();
-  const metrics = shared(async () => ({ ...metricsAnswer(options.started, await options.metrics()) }));
+  const metrics = shared(async () => metricsAnswer(options.started, await options.metrics()));
   const services = shared(() => Promise.resolve(servicesAnswer(options.services())));
   const paths: ReadonlyMap<string, Handler> = new Map<string, Handler>([
     ['/healthz', ({ query }) => pingAnswer(query, slis.passed)],
@@ -66,7 +66,9 @@ function shared(make: () => Promise<Answer>): Handler {
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, notBefore - performance.now())));
       next = undefined;
       const begin = performance.now();
-      const answer = await make();
+      // As bytes, which all connections can send from one copy.
+      const { body, ...rest } = await make();
+      const answer: Answer = { ...rest, body: Buffer.from(body) };
       const end = performance.now();
       notBefore = end + 4 * (end - begin);
       return answer;

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { healthzAnswer, livezAnswer, readyzAnswer, rfc3339 } from '../../src/agent/health-answers.ts';
+import type { Answer } from '../../src/agent/http-server.ts';
 import { Health } from '../../src/agent/health.ts';
 import type { Node } from '../../src/source/objects.ts';
 import { recordedAnswer } from './recorded-answer.ts';
@@ -14,8 +15,8 @@ describe('agent/health', () => {
     return { time, health: new Health({ timeoutMs: 60_000, now: () => time.ms, date }) };
   }
 
-  function body(answer: { readonly body: string }): Record<string, unknown> {
-    return JSON.parse(answer.body) as Record<string, unknown>;
+  function body(answer: Answer): Record<string, unknown> {
+    return JSON.parse(answer.body.toString()) as Record<string, unknown>;
   }
 
   it('answers as kube-proxy does', () => {
@@ -32,7 +33,7 @@ describe('agent/health', () => {
       const { status, body } = answer(health.report());
       const recorded = recordedAnswer(`iptables-${name}`);
       expect(recorded.head[0], name).to.include(` ${status} `);
-      expect(body.replace(/"2026[^"]*"/g, '"T"'), name).to.equal(recorded.body);
+      expect(body.toString().replace(/"2026[^"]*"/g, '"T"'), name).to.equal(recorded.body);
     }
   });
 

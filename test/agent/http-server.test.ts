@@ -121,6 +121,17 @@ describe('agent/http-server', () => {
     });
   }
 
+  it('cuts off who asks on and on without waiting for answers', async () => {
+    let answered = 0;
+    const port = await serve(() => {
+      answered++;
+      return plainAnswer(200, 'ok');
+    });
+    await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1000)).catch(() => undefined);
+    expect(answered).to.be.below(10);
+    expect((await ask(port, '/')).body).to.equal('ok');
+  });
+
   it('answers 500 when a handler fails, and goes on', async () => {
     let calls = 0;
     const port = await serve(() => {
