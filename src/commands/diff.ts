@@ -64,7 +64,7 @@ export function skipFamily(
 }
 
 async function againstFile(path: string, options: CommandOptions, effects: CommandEffects, config: Config) {
-  const listing = await savedListing(path, readFileSync(path, 'utf8'), config);
+  const listing = savedListing(path, readFileSync(path, 'utf8'), config);
   const input = await readInput(options, effects, config, undefined, listing.dropsInvalid);
   const families = input.models
     .filter(({ family }) => listing.families.includes(family))

@@ -10,7 +10,7 @@ import type { ClusterState, Node } from '../source/objects.ts';
 import { formatProblem } from '../source/problem.ts';
 import type { Problem } from '../source/problem.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
-import { InputError, UsageError } from './failure.ts';
+import { UsageError } from './failure.ts';
 
 /** All that a command which needs a state starts from. */
 export interface Input {
@@ -75,7 +75,8 @@ export function sayProblems(problems: readonly Problem[], effects: CommandEffect
   for (const problem of problems) effects.say(formatProblem(problem));
 }
 
-interface FoundState {
+/** A state as it was found, before this node looks at it. */
+export interface FoundState {
   readonly state: ClusterState;
   /** The Nodes among the manifests. */
   readonly nodes: readonly Node[];
@@ -116,9 +117,4 @@ function sayWarnings(warnings: readonly Warning[], effects: CommandEffects): voi
 /** Both families find the same fault in what they share. */
 function unique(warnings: readonly Warning[]): readonly Warning[] {
   return [...new Map(warnings.map((warning) => [JSON.stringify(warning), warning])).values()];
-}
-
-/** Refused input ends a command unless it keeps going. */
-export function refuseProblems(problems: readonly Problem[], options: CommandOptions): void {
-  if (problems.length > 0 && !options.keepGoing) throw new InputError(problems);
 }

@@ -11,9 +11,10 @@ import type { Variant } from '../kernel/iptables-tools.ts';
 import { detectVariant } from '../kernel/iptables-variant.ts';
 import { createCounters } from '../kernel/nfacct.ts';
 import { createNftTool } from '../kernel/nft-tool.ts';
-import { inScratchNamespace } from '../kernel/scratch.ts';
+import { inScratchNamespace, tryTables } from '../kernel/scratch.ts';
 import { createSysctl } from '../kernel/sysctl.ts';
 import type { Sysctl } from '../kernel/sysctl.ts';
+import { createNftablesBackend } from '../nftables/backend.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { HostFacts } from './input.ts';
 
@@ -62,7 +63,15 @@ export function backendFor(
   options: { readonly family: IPFamily; readonly variant: Variant; readonly counters: boolean },
 ): NamedBackend {
   const { family, variant, counters } = options;
-  if (mode === 'nftables') throw new Error('unreachable: nftables backend');
+  if (mode === 'nftables') {
+    const tool = createNftTool(kernel);
+    const backend = createNftablesBackend(family, {
+      list: (of) => tool.list(of),
+      load: (script) => tool.load(script),
+      tryLoad: async (script) => (await tryTables(kernel, script)) === undefined,
+    });
+    return { name: 'nftables', backend };
+  }
   const tools = createIptablesTools(kernel, variant);
   const scratch = inScratchNamespace(kernel, variant);
   return {
@@ -89,11 +98,8 @@ export async function unsupported(
   family: IPFamily,
   variant: Variant,
 ): Promise<string | undefined> {
-  const support = mode === 'nftables' ? await nftFamily(kernel.files, family) : await iptablesFamily(kernel, variant, family);
-  return support.reason;
-}
-
-/** The tool of nftables mode. */
-export function nftTool(kernel: Kernel): ReturnType<typeof createNftTool> {
-  return createNftTool(kernel);
+  if (mode === 'iptables') return (await iptablesFamily(kernel, variant, family)).reason;
+  // Throws when nft is missing or too old to be let near the tables of others.
+  await createNftTool(kernel).version();
+  return (await nftFamily(kernel.files, family)).reason;
 }

@@ -3,8 +3,12 @@ import { parseIptables } from '../iptables/parse.ts';
 import { planIptables } from '../iptables/plan.ts';
 import { desiredIptables } from '../iptables/render.ts';
 import type { ProxyModel } from '../model/model.ts';
+import { parseNftables } from '../nftables/parse.ts';
+import { planNftables } from '../nftables/plan.ts';
+import { desiredNftables } from '../nftables/render.ts';
 import type { Plan } from '../ruleset/plan.ts';
 import { objectsOf } from '../ruleset/ruleset.ts';
+import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { IPFamily } from '../source/objects.ts';
 import { UsageError } from './failure.ts';
 
@@ -17,43 +21,68 @@ export interface SavedListing {
   compare(model: ProxyModel): { readonly plan: Plan; readonly leftovers: readonly string[] };
 }
 
+const nothing: Ruleset = { parts: [] };
+
 /** Recognises `iptables-save` and `nft list`. Throws UsageError for anything else. */
-export async function savedListing(path: string, text: string, config: Config): Promise<SavedListing> {
+export function savedListing(path: string, text: string, config: Config): SavedListing {
   if (/^table (?:ip|ip6|inet|arp|bridge|netdev) /m.test(text)) return savedTables(text, config);
-  if (/^\*(?:nat|filter|mangle|raw|security)$/m.test(text) || text.trim() === '') return savedIptables(path, text, config);
-  throw new UsageError(`${path}: this is neither what iptables-save prints nor what nft list prints`);
+  if (/^\*(?:nat|filter|mangle|raw|security)$/m.test(text)) return savedChains(path, text, config);
+  if (text.trim() !== '') {
+    throw new UsageError(`${path}: this is neither what iptables-save prints nor what nft list prints`);
+  }
+  return {
+    families: config.ipFamilies,
+    dropsInvalid: true,
+    compare: (model) => ({ plan: planAgainst(nothing, model, config), leftovers: [] }),
+  };
 }
 
-function savedIptables(path: string, text: string, config: Config): SavedListing {
-  const { ipFamilies } = config;
-  if (ipFamilies.length !== 1 && text.trim() !== '') {
+function savedChains(path: string, text: string, config: Config): SavedListing {
+  const { ipFamilies, mode } = config;
+  if (ipFamilies.length !== 1) {
     throw new UsageError(`${path}: an iptables-save listing holds one family; say which with --ip-family IPv4 or IPv6`);
   }
   const live = parseIptables(text);
   const forward = objectsOf(live).get('filter chain KUBE-FORWARD');
-  const owned = [...objectsOf(live).values()].filter(({ isOwned }) => isOwned);
-  if (config.mode === 'nftables') {
-    return {
-      families: ipFamilies,
-      dropsInvalid: true,
-      compare: (model) => ({ plan: missingTables(model), leftovers: owned.map(({ table, name }) => `iptables: ${table} ${name}`) }),
-    };
-  }
   return {
     families: ipFamilies,
     dropsInvalid: forward === undefined || forward.lines.some((line) => line.includes(' --ctstate INVALID ')),
-    compare: (model) => ({ plan: planAgainst(live, model, config), leftovers: [] }),
+    compare: (model) =>
+      mode === 'iptables'
+        ? { plan: planAgainst(live, model, config), leftovers: [] }
+        : { plan: planAgainst(nothing, model, config), leftovers: ownedNames(live, 'iptables') },
   };
 }
 
-function planAgainst(live: ReturnType<typeof parseIptables>, model: ProxyModel, config: Config): Plan {
-  return planIptables(live, desiredIptables(model, { counters: config.nfacct }), { family: model.family, variant: 'nft' });
+function savedTables(text: string, config: Config): SavedListing {
+  const held = config.ipFamilies.filter((family) =>
+    new RegExp(`^table ${family === 'IPv4' ? 'ip' : 'ip6'} kube-proxy(?: |$)`, 'm').test(text),
+  );
+  // Without a table of ours all is missing, in every family asked for.
+  const families = held.length === 0 ? config.ipFamilies : held;
+  const live = parseNftables(text);
+  return {
+    families,
+    dropsInvalid: true,
+    compare: (model) =>
+      config.mode === 'nftables'
+        ? { plan: planAgainst(ofFamily(live, model.family), model, config), leftovers: [] }
+        : { plan: planAgainst(nothing, model, config), leftovers: ownedNames(ofFamily(live, model.family), 'nftables') },
+  };
 }
 
-function missingTables(_model: ProxyModel): Plan {
-  throw new Error('unreachable: nftables');
+function ofFamily(ruleset: Ruleset, family: IPFamily): Ruleset {
+  const prefix = family === 'IPv4' ? 'ip ' : 'ip6 ';
+  return { parts: ruleset.parts.map((part) => part.filter(({ table }) => table.startsWith(prefix))) };
 }
 
-function savedTables(_text: string, _config: Config): SavedListing {
-  throw new Error('unreachable: nftables');
+function planAgainst(live: Ruleset, model: ProxyModel, config: Config): Plan {
+  if (config.mode === 'nftables') return planNftables(live, desiredNftables(model), model.family);
+  const desired = desiredIptables(model, { counters: config.nfacct });
+  return planIptables(live, desired, { family: model.family, variant: 'nft' });
+}
+
+function ownedNames(ruleset: Ruleset, tool: string): string[] {
+  const owned = [...objectsOf(ruleset).values()].filter(({ isOwned }) => isOwned);
+  return owned.map(({ table, name }) => `${tool}: ${table} ${name}`);
 }

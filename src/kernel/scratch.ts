@@ -72,3 +72,14 @@ function refusal(result: Refusal, scripts: readonly string[]): Refusal & { reado
   const script = scripts[Number(own[1])] ?? '';
   return { exitCode: Number(own[2]), stderr: result.stderr.slice(0, own.index), script };
 }
+
+/** The same for a script of nft, which is one transaction. */
+export async function tryTables(effects: ScratchEffects, script: string): Promise<LoadFailure | undefined> {
+  const file = await effects.directory.write('scratch', script);
+  try {
+    const result = await effects.run('unshare', ['--net', 'nft', '-f', file.path], { timeoutMs: 120_000 });
+    return result.exitCode === 0 ? undefined : classify({ tool: 'nft', ...result, script });
+  } finally {
+    await file.remove();
+  }
+}
