@@ -3,13 +3,14 @@ import { join } from 'node:path';
 
 import { createLab } from '../support/lab.ts';
 import type { Lab } from '../support/lab.ts';
+import { clientMemory } from './client-memory.ts';
 import { judgeFlows } from './judge.ts';
 import { createOwnRules } from './own-rules.ts';
 import type { OwnRules } from './own-rules.ts';
 import { clearRules } from './recorded-rules.ts';
 import { caseNames, readCase } from './rules-case.ts';
 
-describe('packets through our iptables rules', function () {
+describe('packets through our rules', function () {
   this.timeout(120_000);
   let lab: Lab;
   let rules: OwnRules;
@@ -23,11 +24,11 @@ describe('packets through our iptables rules', function () {
     await lab.remove();
   });
 
-  for (const variant of ['nft', 'legacy'] as const) {
+  for (const writer of ['iptables-nft', 'iptables-legacy', 'nftables'] as const) {
     for (const name of caseNames) {
       const found = readCase(name);
-      const flows = found.flows('iptables');
-      it(`${variant}: ${name}: ${flows.length} flows of both families end as in a real cluster`, async () => {
+      const flows = found.flows(writer === 'nftables' ? 'nftables' : 'iptables');
+      it(`${writer}: ${name}: ${flows.length} flows of both families end as in a real cluster`, async () => {
         await lab.listen(found.listeners);
         await clearRules(lab);
         await lab.allowLocalhostNodePorts(found.hasLocalhostNodePorts);
@@ -35,8 +36,8 @@ describe('packets through our iptables rules', function () {
           statePath: join(found.directory, 'state.yaml'),
           configPath: join(found.directory, 'config.yaml'),
         };
-        await rules.load(given, variant);
-        expect(await judgeFlows(lab, flows, lab.forgetClients)).to.deep.equal([]);
+        await rules.load(given, writer);
+        expect(await judgeFlows(lab, flows, await clientMemory(lab, writer))).to.deep.equal([]);
       });
     }
   }

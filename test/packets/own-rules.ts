@@ -10,20 +10,20 @@ import { sync } from '../../src/agent/sync.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import { modelOptions } from '../../src/config/node.ts';
 import { createIptablesBackend } from '../../src/iptables/backend.ts';
-import { createCommitter } from '../../src/kernel/committer.ts';
-import { filesThrough } from '../../src/kernel/files.ts';
+import { iptablesCounters } from '../../src/iptables/context.ts';
+import { openHost } from '../../src/kernel/host.ts';
+import type { Host } from '../../src/kernel/host.ts';
 import { createIptablesTools } from '../../src/kernel/iptables-tools.ts';
-import type { Variant } from '../../src/kernel/iptables-tools.ts';
 import { createCounters } from '../../src/kernel/nfacct.ts';
-import { createRun } from '../../src/kernel/run.ts';
-import { openRuntimeDirectory } from '../../src/kernel/runtime-directory.ts';
-import { createToolPaths } from '../../src/kernel/tool-paths.ts';
+import { createNftTool } from '../../src/kernel/nft-tool.ts';
 import { buildModel } from '../../src/model/build.ts';
+import { createNftablesBackend } from '../../src/nftables/backend.ts';
 import { projectNode, projectService, projectSlice } from '../../src/source/kubernetes/projection.ts';
 import { serviceNameLabel } from '../../src/source/objects.ts';
 import type { ClusterState, EndpointSlice, IPFamily, Node } from '../../src/source/objects.ts';
 import type { Lab } from '../support/lab.ts';
 import { nodeAddresses } from '../support/lab-topology.ts';
+import type { Writer } from './recorded-rules.ts';
 
 /** A cluster's state and a proxy's configuration, as files. */
 export interface Given {
@@ -34,38 +34,40 @@ export interface Given {
 /** The whole path of the product, from objects to the kernel, aimed at the node of a lab. */
 export interface OwnRules {
   /** One sync of both families. */
-  load(given: Given, variant: Variant): Promise<void>;
+  load(given: Given, writer: Writer): Promise<void>;
   remove(): Promise<void>;
 }
-
-const counterNames = ['ct_state_invalid_dropped_pkts', 'localhost_nps_accepted_pkts'];
 
 /** Prepares effects that run every tool inside the lab's node. */
 export async function createOwnRules(lab: Lab): Promise<OwnRules> {
   const [tool = '', ...args] = lab.node.prefix;
-  const paths = createToolPaths(process.env['PATH']);
-  const run = createRun({ paths, prefix: [[tool, ...args]], env: lab.node.env });
   const path = await mkdtemp(join(tmpdir(), 'pw-packets-'));
-  const directory = await openRuntimeDirectory(path);
-  const effects = { run, directory, committer: createCommitter(directory, paths), files: filesThrough(run) };
-  const counters = (await createCounters(run).ensure(counterNames)).size === counterNames.length;
-  const backend = (family: IPFamily, variant: Variant): Backend => {
-    const tools = createIptablesTools(effects, variant);
-    const kernel = { ...tools, tryLoad: () => Promise.resolve(true) };
-    return createIptablesBackend({ family, variant }, { counters }, kernel);
-  };
+  const host = await openHost({ runtimeDirectory: path, prefix: [[tool, ...args]], env: lab.node.env });
+  const made = await createCounters(host.run).ensure(iptablesCounters);
+  const counters = made.size === iptablesCounters.length;
   return {
-    load: async ({ statePath, configPath }, variant) => {
+    load: async ({ statePath, configPath }, writer) => {
       const { state, node } = await readState(statePath);
-      const { config } = await parseConfig({ config: configPath }, (file) => readFileSync(file, 'utf8'));
-      const host = { nodeName: 'node-1', node, addresses: nodeAddresses };
+      const flags = { config: configPath, proxyMode: writer === 'nftables' ? 'nftables' : 'iptables' };
+      const { config } = await parseConfig(flags, (file) => readFileSync(file, 'utf8'));
       for (const family of ['IPv4', 'IPv6'] as const) {
-        const model = buildModel(state, modelOptions(config, host, family));
-        await sync(backend(family, variant), model, { keepGoing: false });
+        const options = modelOptions(config, { nodeName: 'node-1', node, addresses: nodeAddresses }, family);
+        await sync(backendFor(host, writer, { family, counters }), buildModel(state, options), { keepGoing: false });
       }
     },
     remove: () => rm(path, { recursive: true, force: true }),
   };
+}
+
+function backendFor(
+  host: Host,
+  writer: Writer,
+  { family, counters }: { readonly family: IPFamily; readonly counters: boolean },
+): Backend {
+  const tryLoad = () => Promise.resolve(true);
+  if (writer === 'nftables') return createNftablesBackend(family, { ...createNftTool(host), tryLoad });
+  const variant = writer === 'iptables-nft' ? 'nft' : 'legacy';
+  return createIptablesBackend({ family, variant }, { counters }, { ...createIptablesTools(host, variant), tryLoad });
 }
 
 interface Document {
