@@ -41,14 +41,14 @@ function addVerb(program: Commander, verb: Verb, effects: CommandEffects, finish
     .addHelpText('after', `\nExample:\n  ${verb.example}`);
   for (const option of sharedOptions(verb)) command.addOption(option);
   for (const { flags: words, help } of verb.options ?? []) command.option(words, help);
-  addConfigurationFlags(command);
+  if (verb.takes.length > 0) addConfigurationFlags(command);
   command.action(async (...given: unknown[]) => {
     const run = await verb.load();
     finish(await run(commandOptions(command, given), effects));
   });
 }
 
-function sharedOptions({ takes }: Verb): Option[] {
+function sharedOptions({ takes, formats }: Verb): Option[] {
   const has = (what: Verb['takes'][number]) => takes.includes(what);
   return [
     ...(has('state')
@@ -62,13 +62,13 @@ function sharedOptions({ takes }: Verb): Option[] {
       : []),
     ...(has('keepGoing') ? [new Option('--keep-going', 'leave out what is refused and do the rest')] : []),
     ...(has('dryRun') ? [new Option('--dry-run', 'print what would be done and do nothing')] : []),
+    ...(has('live') ? [new Option('--live <file>', 'a saved iptables-save or nft list instead of the kernel')] : []),
     ...(has('ruleset')
-      ? [
-          new Option('--live <file>', 'a saved iptables-save or nft list instead of the kernel'),
-          new Option('--ruleset <file>', 'the same as --live'),
-        ]
+      ? [new Option('--ruleset <file>', has('live') ? 'the same as --live' : 'a saved iptables-save or nft list')]
       : []),
-    ...(has('output') ? [new Option('-o, --output <format>', 'how to print').default('text')] : []),
+    ...(has('output')
+      ? [new Option('-o, --output <format>', ['text', 'json', 'yaml', ...(formats ?? [])].join(', ')).default('text')]
+      : []),
   ];
 }
 
@@ -88,7 +88,7 @@ function collect(value: string, previous: readonly string[] | undefined): string
 
 function commandOptions(command: Commander, given: readonly unknown[]): CommandOptions {
   const values: Record<string, unknown> = command.opts();
-  const live = (values['live'] ?? values['ruleset']) as string | undefined;
+  const saved = [values['live'], values['ruleset']].find((value) => typeof value === 'string');
   const names = flags.map(({ name }) => attributeName(name));
   return {
     filenames: (values['filename'] ?? []) as string[],
@@ -97,7 +97,7 @@ function commandOptions(command: Commander, given: readonly unknown[]): CommandO
     keepGoing: values['keepGoing'] === true,
     dryRun: values['dryRun'] === true,
     output: (values['output'] ?? 'text') as string,
-    ...(live === undefined ? {} : { rulesetFile: live }),
+    ...(saved === undefined ? {} : { rulesetFile: saved }),
     flags: Object.fromEntries(names.flatMap((name) => (name in values ? [[name, values[name]]] : []))),
     own: values,
     words: given.filter((word): word is string => typeof word === 'string'),

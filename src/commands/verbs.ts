@@ -15,10 +15,17 @@ export interface Verb {
   readonly words?: string;
   readonly example: string;
   /** Which of the shared options it has. */
-  readonly takes: readonly ('state' | 'keepGoing' | 'dryRun' | 'ruleset' | 'output')[];
+  readonly takes: readonly Shared[];
+  /** Formats of `-o` beside text, JSON and YAML. */
+  readonly formats?: readonly string[];
   readonly options?: readonly VerbOption[];
   readonly load: () => Promise<Command>;
 }
+
+/** `live`: a saved listing under the name `--live`; otherwise `--live` means the kernel. */
+type Shared = 'state' | 'keepGoing' | 'dryRun' | 'live' | 'ruleset' | 'output';
+
+const kernelOption: VerbOption = { flags: '--live', help: "the kernel's rules instead of the desired ones" };
 
 export const verbs: readonly Verb[] = [
   {
@@ -32,7 +39,7 @@ export const verbs: readonly Verb[] = [
     name: 'diff',
     summary: 'show what differs between the live rules and what they should be, by Service',
     example: 'portwright diff -f manifests/',
-    takes: ['state', 'keepGoing', 'ruleset', 'output'],
+    takes: ['state', 'keepGoing', 'live', 'ruleset', 'output'],
     load: async () => (await import('./diff.ts')).diff,
   },
   {
@@ -48,5 +55,52 @@ export const verbs: readonly Verb[] = [
     example: 'portwright cleanup --dry-run',
     takes: ['dryRun', 'output'],
     load: async () => (await import('./cleanup.ts')).cleanup,
+  },
+  {
+    name: 'explain',
+    summary: 'walk one packet through the rules: where it goes, and why',
+    example: 'portwright explain -f manifests/ --to node:30080 --from 192.0.2.7',
+    takes: ['state', 'keepGoing', 'ruleset', 'output'],
+    formats: ['mermaid', 'dot'],
+    options: [
+      { flags: '--to <destination>', help: 'IP:PORT[/tcp|udp|sctp], node:NODEPORT, or [NAMESPACE/]SERVICE:PORT' },
+      { flags: '--from <source>', help: 'IP[:PORT]; without it: a pod here, this node and the outside, side by side' },
+      { flags: '--in-interface <name>', help: 'where the packet comes in' },
+      kernelOption,
+    ],
+    load: async () => (await import('./explain.ts')).explain,
+  },
+  {
+    name: 'ports',
+    summary: 'list every node port, where it answers, and what stands in its way',
+    example: 'portwright ports -f manifests/ --suggest 3',
+    takes: ['state', 'keepGoing', 'output'],
+    formats: ['wide'],
+    options: [{ flags: '--suggest <count>', help: 'propose so many free ports of the static band' }],
+    load: async () => (await import('./ports.ts')).ports,
+  },
+  {
+    name: 'verify',
+    summary: 'prove that both modes treat every relevant packet alike',
+    example: 'portwright verify -f manifests/',
+    takes: ['state', 'keepGoing', 'output'],
+    options: [{ ...kernelOption, help: 'compare the desired rules with the kernel, by walking packets' }],
+    load: async () => (await import('./verify.ts')).verify,
+  },
+  {
+    name: 'help',
+    summary: 'explain a topic, or a command',
+    words: '[topic]',
+    example: 'portwright help',
+    takes: [],
+    load: async () => (await import('./help.ts')).help,
+  },
+  {
+    name: 'completion',
+    summary: 'print the completion script of a shell',
+    words: '<shell>',
+    example: 'portwright completion bash > /etc/bash_completion.d/portwright',
+    takes: [],
+    load: async () => (await import('./completion.ts')).completion,
   },
 ];

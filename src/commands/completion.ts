@@ -1,0 +1,100 @@
+import { flags } from '../config/flags.ts';
+import type { CommandEffects, CommandOptions } from './command.ts';
+import { UsageError } from './failure.ts';
+import { verbs } from './verbs.ts';
+import type { Verb } from './verbs.ts';
+
+/** Prints a script that completes commands and their options; files complete as the shell does it. */
+export function completion(options: CommandOptions, effects: CommandEffects): Promise<number> {
+  const [shell = ''] = options.words;
+  const write = writers.get(shell);
+  if (write === undefined) throw new UsageError(`completion ${shell}: known shells are ${[...writers.keys()].join(', ')}`);
+  effects.print(write(verbs));
+  return Promise.resolve(0);
+}
+
+const writers = new Map<string, (verbs: readonly Verb[]) => string>([
+  ['bash', bashScript],
+  ['zsh', zshScript],
+  ['fish', fishScript],
+]);
+
+/** Flags that are configuration; those without an effect are understood but not offered. */
+const configuration = flags.filter(({ group }) => group !== 'Accepted without effect').map(({ name }) => `--${name}`);
+
+/** The options a command has besides those that are configuration, as they are typed. */
+function optionsOf({ takes, options = [] }: Verb): string[] {
+  const shared = new Map([
+    ['state', ['--filename', '--recursive', '--allow-empty']],
+    ['keepGoing', ['--keep-going']],
+    ['dryRun', ['--dry-run']],
+    ['live', ['--live']],
+    ['ruleset', ['--ruleset']],
+    ['output', ['--output']],
+  ]);
+  const own = options.map((option) => option.flags.split(' ')[0] ?? '');
+  return [...takes.flatMap((one) => shared.get(one) ?? []), ...own, '--help'];
+}
+
+function bashScript(all: readonly Verb[]): string {
+  const more = ({ takes }: Verb) => (takes.length === 0 ? '' : ' $configuration');
+  const cases = all.map((verb) => `    ${verb.name}) options="${optionsOf(verb).join(' ')}${more(verb)}" ;;\n`).join('');
+  return `# Completion of portwright for bash. Load it with: source <(portwright completion bash)
+_portwright() {
+  local word=\${COMP_WORDS[COMP_CWORD]} options=
+  local configuration="${configuration.join(' ')}"
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W "${all.map(({ name }) => name).join(' ')} --help --version" -- "$word"))
+    return
+  fi
+  case \${COMP_WORDS[1]} in
+${cases}  esac
+  case $word in
+    -*) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
+    *) COMPREPLY=($(compgen -f -- "$word")) ;;
+  esac
+}
+complete -o filenames -F _portwright portwright
+`;
+}
+
+function zshScript(all: readonly Verb[]): string {
+  const names = all.map(({ name, summary }) => `    '${name}:${quoted(summary)}'\n`).join('');
+  const more = ({ takes }: Verb) => (takes.length === 0 ? '' : ' $configuration');
+  const cases = all.map((verb) => `    ${verb.name}) options=(${optionsOf(verb).join(' ')}${more(verb)}) ;;\n`).join('');
+  return `#compdef portwright
+# Completion of portwright for zsh. Put it into a directory of $fpath as _portwright.
+_portwright() {
+  local -a commands options configuration
+  configuration=(${configuration.join(' ')})
+  commands=(
+${names}  )
+  if (( CURRENT == 2 )); then
+    _describe command commands
+    return
+  fi
+  case $words[2] in
+${cases}  esac
+  if [[ $PREFIX == -* ]]; then
+    compadd -- $options
+  else
+    _files
+  fi
+}
+_portwright "$@"
+`;
+}
+
+function fishScript(all: readonly Verb[]): string {
+  const lines = all.flatMap((verb) => [
+    `complete -c portwright -n __fish_use_subcommand -f -a ${verb.name} -d '${quoted(verb.summary)}'`,
+    ...[...optionsOf(verb), ...(verb.takes.length === 0 ? [] : configuration)].map(
+      (option) => `complete -c portwright -n '__fish_seen_subcommand_from ${verb.name}' -l ${option.slice(2)}`,
+    ),
+  ]);
+  return `# Completion of portwright for fish. Put it into ~/.config/fish/completions/portwright.fish.\n${lines.join('\n')}\n`;
+}
+
+function quoted(text: string): string {
+  return text.replaceAll("'", '’');
+}
