@@ -92,6 +92,11 @@ export class FakeApiServer {
     };
   }
 
+  /** Ends every misbehaviour; watches that are mute stay so. */
+  calm(): void {
+    this.#misbehaviours = [];
+  }
+
   watches(resource?: ApiResource): readonly LiveWatch[] {
     return [...this.#watches].filter((watch) => resource === undefined || watch.resource === resource);
   }

@@ -38,7 +38,7 @@ export class ManualClock {
   async runUntil(what: string, condition: () => boolean, { withinMs = 60_000, stepMs = 100 } = {}): Promise<void> {
     const end = this.#now + withinMs;
     for (;;) {
-      for (let turn = 0; turn < 3; turn += 1) {
+      for (let turn = 0; turn < 2; turn += 1) {
         await new Promise((resolve) => setTimeout(resolve, 1));
         if (condition()) return;
       }

@@ -115,6 +115,7 @@ class Client implements ApiClient {
     } catch (error) {
       // The server closed an idle connection in the moment we took it: nothing was processed.
       if (!(error instanceof StaleConnectionError)) throw error;
+      this.#dropIdleConnections();
       response = await this.#send(request, presentation, extra);
     }
     if (response.statusCode === 401) {
