@@ -1,24 +1,8 @@
-import type { Warning } from '../model/model.ts';
-import type { IPFamily } from '../source/objects.ts';
 import { rfc3339 } from './health-answers.ts';
 import { notFound, plainAnswer } from './http-server.ts';
 import type { Answer, Handler, Request } from './http-server.ts';
+import type { ServiceStatus } from './service-ledger.ts';
 import { createSlis } from './slis.ts';
-
-/** One Service of one family, as `/services` tells it. Times: when this was first so. */
-export interface ServiceStatus {
-  readonly namespace: string;
-  readonly name: string;
-  readonly family: IPFamily;
-  /** Its present state was seen in the cluster. */
-  readonly desired: Date;
-  /** It was written to the kernel. */
-  readonly applied?: Date;
-  /** It was found in the kernel. */
-  readonly verified?: Date;
-  readonly state: 'ok' | 'pending' | 'quarantined';
-  readonly warnings: readonly Warning[];
-}
 
 export interface MetricsPathsOptions {
   readonly proxyMode: string;
@@ -32,6 +16,7 @@ export interface MetricsPathsOptions {
   readonly configuration: () => object;
   /** Every flag and its value as text. */
   readonly flags: () => ReadonlyMap<string, string>;
+  /** Sorted. */
   readonly services: () => readonly ServiceStatus[];
 }
 
