@@ -2,7 +2,7 @@ import { decode, fieldName } from './admission/decode.ts';
 import type { DecodeError } from './admission/decode.ts';
 import { goQuote, invalidMessage } from './admission/field-error.ts';
 import type { StructShape } from './admission/shape.ts';
-import { hintForCause, hintForDocument, hintForUnknownField } from './manifest-hints.ts';
+import { hintForCauses, hintForDocument, hintForUnknownField } from './manifest-hints.ts';
 import type { ObjectMeta } from './objects.ts';
 import type { Cause, Problem } from './problem.ts';
 import type { ManifestDocument } from './yaml.ts';
@@ -64,11 +64,11 @@ export function isStored({ raw }: Entry): boolean {
 export function decodeEntry(entry: Entry, shape: StructShape, namespace: string | undefined): DecodedObject | Problem {
   const { value, typeErrors, unknownFields } = decode(entry.raw, shape);
   const [typeError] = typeErrors;
-  if (typeError !== undefined) return decodeProblem(entry, shape, [typeError], typeError.message);
+  if (typeError !== undefined) return decodeProblem({ entry, shape, namespace }, [typeError], typeError.message);
   // A stored object may come from a newer server that knows more fields.
   if (unknownFields.length > 0 && !isStored(entry)) {
     const message = `strict decoding error: ${unknownFields.map((error) => error.message).join(', ')}`;
-    return decodeProblem(entry, shape, unknownFields, message);
+    return decodeProblem({ entry, shape, namespace }, unknownFields, message);
   }
   const object = value as { metadata?: Partial<ObjectMeta> };
   const { name = '', namespace: given = '', ...metadata } = object.metadata ?? {};
@@ -76,14 +76,18 @@ export function decodeEntry(entry: Entry, shape: StructShape, namespace: string 
   return { ...object, metadata: { ...metadata, name, ...(settled === undefined ? {} : { namespace: settled }) } };
 }
 
-function decodeProblem(entry: Entry, shape: StructShape, errors: readonly DecodeError[], message: string): Problem {
+function decodeProblem(
+  { entry, shape, namespace }: { entry: Entry; shape: StructShape; namespace: string | undefined },
+  errors: readonly DecodeError[],
+  message: string,
+): Problem {
   const { document, kind, apiVersion, path } = entry;
   const [first] = errors;
   const field = first?.path ?? [];
   const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
   return {
     ...placeOf(document, [...path, ...field]),
-    object: rawNameOf(entry),
+    object: rawNameOf(entry, namespace),
     field: fieldName(field),
     message: `${kind} in version ${goQuote(version)} cannot be handled as a ${kind}: ${message}`,
     ...(first?.message.startsWith('unknown field') ? hintForUnknownField(field, shape) : {}),
@@ -108,7 +112,7 @@ export function refusal(
     message: more.message ?? invalidMessage(`${kind}${group}`, metadata.name, causes),
     causes,
     ...(more.detail === undefined ? {} : { detail: more.detail }),
-    ...(first === undefined ? {} : hintForCause(first)),
+    ...hintForCauses(causes),
     ...hintForDocument(document.text),
   };
 }
@@ -122,13 +126,13 @@ export function placeOf(
 }
 
 /** `Service default/web`; hostile names stay on their line. */
-export function objectName(kind: string, { name, namespace }: ObjectMeta): string {
-  const full = namespace === undefined || namespace === '' ? name : `${namespace}/${name}`;
-  return `${kind} ${goQuote(full).slice(1, -1)}`;
+export function objectName(kind: string, { name, namespace = '' }: ObjectMeta): string {
+  if (name === '') return kind;
+  return `${kind} ${goQuote(namespace === '' ? name : `${namespace}/${name}`).slice(1, -1)}`;
 }
 
-function rawNameOf({ kind, raw }: Entry): string {
-  const { name, namespace } = (raw.metadata ?? {}) as { name?: unknown; namespace?: unknown };
+function rawNameOf({ kind, raw }: Entry, implied = ''): string {
+  const { name, namespace = implied } = (raw.metadata ?? {}) as { name?: unknown; namespace?: unknown };
   return objectName(kind, {
     name: typeof name === 'string' ? name : '',
     ...(typeof namespace === 'string' ? { namespace } : {}),

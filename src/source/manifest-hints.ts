@@ -24,18 +24,35 @@ export function hintForUnknownField(path: FieldPath, shape: StructShape): Hinted
   return similar === undefined ? {} : { hint: `did you mean ${similar}?` };
 }
 
-/** What to do about a refused value. */
-export function hintForCause({ field, message }: Cause): Hinted {
-  if (/nodePort$/i.test(field) && message.includes('not in the valid range')) {
-    return { hint: 'choose a port of that range, or leave nodePort out and one is chosen' };
+/** What to do about refused values. */
+export function hintForCauses(causes: readonly Cause[]): Hinted {
+  const portless = causes.find(
+    ({ field, message }) => isPortOfEntry.test(field) && message.startsWith('Invalid value: 0:'),
+  );
+  if (portless !== undefined) {
+    const entry = portless.field.replace(/\.port$/, '');
+    return { hint: `a dash starts a new entry, and ${entry} gives no port of its own` };
   }
-  if (/nodePort$/i.test(field) && message.includes('already allocated')) {
+  const [first] = causes;
+  if (first === undefined) return {};
+  if (/nodePort$/i.test(first.field)) return hintForNodePort(first.message);
+  return first.field === 'metadata.name' && first.message.includes('lowercase')
+    ? { hint: 'names hold lower case letters, digits and hyphens' }
+    : {};
+}
+
+const isPortOfEntry = /^spec\.ports\[[1-9]\d*\]\.port$/;
+
+function hintForNodePort(message: string): Hinted {
+  if (message.includes('already allocated')) {
     return { hint: 'choose another port, or leave nodePort out and a free one is chosen' };
   }
-  if (field === 'metadata.name' && message.includes('lowercase')) {
-    return { hint: 'names hold lower case letters, digits and hyphens' };
-  }
-  return {};
+  if (!message.includes('not in the valid range')) return {};
+  const port = Number(/\d+/.exec(message)?.[0]);
+  // Linux's default net.ipv4.ip_local_port_range.
+  const isEphemeral = port >= 32_768 && port <= 60_999;
+  const advice = 'choose a port of that range, or leave nodePort out and one is chosen';
+  return { hint: isEphemeral ? `${advice}; hosts use ${port} for connections of their own` : advice };
 }
 
 function placesOf(shape: Shape, name: string, path: string): string[] {

@@ -1,6 +1,7 @@
 import type { Warning } from '../model/model.ts';
 import { endpointSliceCauses, sliceWithDefaults } from './admission/endpoint-slice.ts';
 import { endpointsCauses, endpointsWithDefaults } from './admission/endpoints.ts';
+import { goQuote } from './admission/field-error.ts';
 import { serviceCIDRCauses } from './admission/service-cidr.ts';
 import type { StructShape } from './admission/shape.ts';
 import {
@@ -156,7 +157,8 @@ function readEntry(entry: Entry, found: Findings, namespace: string): void {
   const slash = entry.apiVersion.indexOf('/');
   const kind = kinds.get(`${entry.apiVersion.slice(0, Math.max(0, slash))}/${entry.kind}`);
   if (kind === undefined) {
-    found.ignored.set(entry.kind, (found.ignored.get(entry.kind) ?? 0) + 1);
+    const name = goQuote(entry.kind).slice(1, -1);
+    found.ignored.set(name, (found.ignored.get(name) ?? 0) + 1);
     return;
   }
   if (entry.kind === 'Service') found.serviceCount += 1;

@@ -127,14 +127,15 @@ function syntaxProblem(error: unknown, chunk: Chunk): Omit<Problem, 'file' | 'do
   // Errors of our own carry no mark.
   const mark = error.mark as YAMLException['mark'] | undefined;
   const message = `not valid YAML: ${error.reason}`;
-  if (mark === undefined) return { line: chunk.line + leadingLines(chunk.text), message, ...hintFor(chunk.text) };
+  if (mark === undefined)
+    return { line: chunk.line + leadingLines(chunk.text), message, ...hintFor(chunk.text, error.reason) };
   const lineText = (chunk.text.split('\n')[mark.line] ?? '').replace(/\r$/, '');
   return {
     line: chunk.line + mark.line,
     column: mark.column + 1,
     message,
     excerpt: excerptOf(lineText, mark.column),
-    ...hintFor(chunk.text, lineText),
+    ...hintFor(chunk.text, error.reason, lineText),
   };
 }
 
@@ -144,10 +145,11 @@ function excerptOf(lineText: string, column: number): [string, string] {
 }
 
 /** What usually is behind an error of syntax. */
-function hintFor(text: string, line = ''): { hint?: string } {
+function hintFor(text: string, reason: string, line = ''): { hint?: string } {
   if (text.includes('{{'))
     return { hint: 'this is a Helm template: render it first, for instance with `helm template`' };
   if (/^ *\t/.test(line)) return { hint: 'YAML is indented with blanks, never with tabs' };
+  if (!reason.includes('indentation')) return {};
   const field = /^\s*(?:- )?(port|targetPort|nodePort|protocol|name)\s*:/.exec(line)?.[1];
   return field === undefined
     ? {}
