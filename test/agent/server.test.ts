@@ -1,0 +1,78 @@
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { expect } from 'chai';
+import { plainAnswer } from '../../src/agent/http-server.ts';
+import { systemClock } from '../../src/agent/runner.ts';
+import { openServer } from '../../src/agent/server.ts';
+import type { Logger } from '../../src/log.ts';
+import { ask } from './recorded-answer.ts';
+
+describe('agent/server', () => {
+  function setUp() {
+    const lines: string[] = [];
+    let heard: () => void = () => undefined;
+    const note = (message: string, fields = {}) => {
+      lines.push(`${message} ${JSON.stringify(fields)}`);
+      heard();
+    };
+    const logger: Logger = { info: note, warn: note, error: note, debug: () => undefined, isEnabled: () => false };
+    const nextLine = () =>
+      new Promise<void>((resolve) => {
+        heard = resolve;
+      });
+    return { lines, logger, nextLine };
+  }
+
+  async function freePort(): Promise<number> {
+    const holder = createServer();
+    await new Promise<void>((resolve) => {
+      holder.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = holder.address() as AddressInfo;
+    await new Promise((resolve) => holder.close(resolve));
+    return port;
+  }
+
+  const defaults = { name: 'health', clock: systemClock, onBindFailure: () => undefined };
+
+  it('serves until it is closed, and logs failures of a handler', async () => {
+    const { lines, logger, nextLine } = setUp();
+    const bind = { address: '127.0.0.1', port: await freePort() };
+    const heard = nextLine();
+    const handler = ({ path }: { path: string }) => {
+      if (path === '/bad') throw new Error('a mistake of ours');
+      return plainAnswer(200, 'ok');
+    };
+    const server = openServer({ ...defaults, bind, handler, logger });
+    await heard;
+    expect(lines).to.deep.equal([`Serving {"server":"health","address":"127.0.0.1:${bind.port}"}`]);
+    expect((await ask(bind.port, '/')).body).to.equal('ok');
+    await ask(bind.port, '/bad');
+    expect(lines.at(-1)).to.match(/^Failed to answer a request/);
+    await server.close();
+    expect(
+      await ask(bind.port, '/').then(
+        () => 'served',
+        () => 'refused',
+      ),
+    ).to.equal('refused');
+  });
+
+  it('tells of a port that is taken, and can be closed while it tries', async () => {
+    const { lines, logger, nextLine } = setUp();
+    const holder = createServer();
+    await new Promise<void>((resolve) => {
+      holder.listen(0, '127.0.0.1', resolve);
+    });
+    const bind = { address: '127.0.0.1', port: (holder.address() as AddressInfo).port };
+    const failures: Error[] = [];
+    const heard = nextLine();
+    const onBindFailure = (error: Error) => failures.push(error);
+    const server = openServer({ ...defaults, bind, handler: () => plainAnswer(200, 'ok'), logger, onBindFailure });
+    await heard;
+    expect(lines[0]).to.match(/^Failed to listen; trying again every 5 s .*"address":"127.0.0.1:\d+"/);
+    expect(failures.map((error) => error.message)).to.deep.equal([`cannot listen on 127.0.0.1:${bind.port}`]);
+    await server.close();
+    await new Promise((resolve) => holder.close(resolve));
+  });
+});
