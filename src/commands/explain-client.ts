@@ -85,13 +85,23 @@ function podAddress(isV6: boolean, { model, host, podCIDRs }: ClientFacts): Addr
   const detected = model?.localDetector?.kind === 'cidr' ? [model.localDetector.cidr] : [];
   const range = [...podCIDRs, ...detected].flatMap((cidr) => parseRange(cidr) ?? []).find((one) => one.isV6 === isV6);
   if (range === undefined) return undefined;
-  const taken = new Set(model?.servicePorts.flatMap((port) => port.allEndpoints.map((endpoint) => endpoint.address)));
+  const taken = model === undefined ? new Set() : endpointAddresses(model);
   for (let offset = 2n; offset < maxTried && range.low + offset <= range.high; offset++) {
     const value = range.low + offset;
     const address = parseAddress(onlyAddress({ isV6, low: value, high: value }) ?? '');
     if (address !== undefined && !host.isLocal(address) && !taken.has(address.text)) return address;
   }
   return undefined;
+}
+
+const known = new WeakMap<ProxyModel, ReadonlySet<string>>();
+
+function endpointAddresses(model: ProxyModel): ReadonlySet<string> {
+  const seen = known.get(model);
+  if (seen !== undefined) return seen;
+  const addresses = new Set(model.servicePorts.flatMap((port) => port.allEndpoints.map(({ address }) => address)));
+  known.set(model, addresses);
+  return addresses;
 }
 
 function isInside(cidr: string, address: Address): boolean {

@@ -1,19 +1,16 @@
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
-import { nodeIPs, podCidrs } from '../config/node.ts';
 import { ownFiles } from '../kernel/files.ts';
-import { libraryAddresses } from '../kernel/interfaces.ts';
 import { createRun } from '../kernel/run.ts';
 import { createToolPaths } from '../kernel/tool-paths.ts';
-import { hostOf } from '../ruleset/walk-host.ts';
 import type { Program } from '../ruleset/walk-program.ts';
-import type { IPFamily } from '../source/objects.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { answersTo } from './explain-answer.ts';
-import type { Answer, ExplainInput } from './explain-answer.ts';
+import type { Answer } from './explain-answer.ts';
 import { answerData } from './explain-data.ts';
 import { dotText, mermaidText } from './explain-graph.ts';
 import { desiredPrograms, dumpPrograms, livePrograms } from './explain-programs.ts';
+import { surroundings } from './explain-surroundings.ts';
 import { explainText } from './explain-text.ts';
 import { UsageError } from './failure.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
@@ -78,24 +75,6 @@ function readDump(path: string): string {
   } catch (error) {
     throw new UsageError(`--ruleset: cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
   }
-}
-
-function surroundings(config: Config, state: Input | undefined): Omit<ExplainInput, 'programs'> {
-  const addresses = state?.host.addresses ?? config.nodeAddresses ?? libraryAddresses().map(({ address }) => address);
-  const node = state?.host.node;
-  const known = nodeIPs(config, node).byFamily;
-  const primaryAddresses = (['IPv4', 'IPv6'] as const).flatMap((family) => {
-    const isKnown = known[family] !== '127.0.0.1' && known[family] !== '::1';
-    return isKnown ? [known[family]] : addresses.filter((address) => isUsual(address, family)).slice(0, 1);
-  });
-  const podCIDRs = podCidrs(node);
-  const host = hostOf({ addresses, primaryAddresses, podCIDRs });
-  return { models: state?.models ?? [], host, primaryAddresses, podCIDRs };
-}
-
-/** An address that other hosts can know: neither loopback nor link-local. */
-function isUsual(address: string, family: IPFamily): boolean {
-  return address.includes(':') === (family === 'IPv6') && !/^(?:127\.|169\.254\.|::1$|fe80:)/.test(address);
 }
 
 async function printAnswers(

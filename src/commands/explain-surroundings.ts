@@ -1,0 +1,26 @@
+import type { Config } from '../config/config.ts';
+import { nodeIPs, podCidrs } from '../config/node.ts';
+import { libraryAddresses } from '../kernel/interfaces.ts';
+import { hostOf } from '../ruleset/walk-host.ts';
+import type { IPFamily } from '../source/objects.ts';
+import type { ExplainInput } from './explain-answer.ts';
+import type { Input } from './input.ts';
+
+/** What the walker must know of the node; without a state, what the command line or this host tells. */
+export function surroundings(config: Config, state: Input | undefined): Omit<ExplainInput, 'programs'> {
+  const addresses = state?.host.addresses ?? config.nodeAddresses ?? libraryAddresses().map(({ address }) => address);
+  const node = state?.host.node;
+  const known = nodeIPs(config, node).byFamily;
+  const primaryAddresses = (['IPv4', 'IPv6'] as const).flatMap((family) => {
+    const isKnown = known[family] !== '127.0.0.1' && known[family] !== '::1';
+    return isKnown ? [known[family]] : addresses.filter((address) => isUsual(address, family)).slice(0, 1);
+  });
+  const podCIDRs = podCidrs(node);
+  const host = hostOf({ addresses, primaryAddresses, podCIDRs });
+  return { models: state?.models ?? [], host, primaryAddresses, podCIDRs };
+}
+
+/** An address that other hosts can know: neither loopback nor link-local. */
+function isUsual(address: string, family: IPFamily): boolean {
+  return address.includes(':') === (family === 'IPv6') && !/^(?:127\.|169\.254\.|::1$|fe80:)/.test(address);
+}
