@@ -21,11 +21,13 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-/** Starts the prober, a script that plain Node can run, in a namespace; it ends with the namespace or with us. */
+/** Starts the prober, given as the text of a module, in a namespace; it ends with the namespace or with us. */
 export function startProber(namespace: Namespace, name: string, script: string): Prober {
   const [file, ...args] = namespace.prefix;
   if (file === undefined) throw new Error('unreachable: a namespace is entered by a command');
-  const child = spawn(file, [...args, process.execPath, script], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(file, [...args, process.execPath, '--input-type=module', '--eval', script], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const pending = new Map<number, Pending>();
   let lastId = 0;
   const failAll = (why: string) => {
