@@ -162,7 +162,7 @@ export const podShape: StructShape = partial('Pod', {
   status: partial('PodStatus', {
     phase: named('PodPhase'),
     podIP: text,
-    podIPs: list(struct('PodIP', { ip: text })),
+    podIPs: list(partial('PodIP', { ip: text })),
     conditions: list(condition('PodCondition')),
   }),
 });
@@ -175,6 +175,6 @@ export const nodeShape: StructShape = partial('Node', {
     taints: list(partial('Taint', { key: text, effect: named('TaintEffect') })),
   }),
   status: partial('NodeStatus', {
-    addresses: list(struct('NodeAddress', { type: named('NodeAddressType'), address: text })),
+    addresses: list(partial('NodeAddress', { type: named('NodeAddressType'), address: text })),
   }),
 });
