@@ -1,8 +1,25 @@
+import type { Warning } from '../model/model.ts';
+import type { IPFamily } from '../source/objects.ts';
 import { rfc3339 } from './health-answers.ts';
 import { notFound, plainAnswer } from './http-server.ts';
 import type { Answer, Handler, Request } from './http-server.ts';
-import type { ServiceStatus } from './service-ledger.ts';
 import { createSlis } from './slis.ts';
+
+/** One Service of one family, as `/services` tells it. */
+export interface ServiceStatus {
+  readonly namespace: string;
+  readonly name: string;
+  readonly family: IPFamily;
+  /** Since when it is asked for as it is now. */
+  readonly desired: Date;
+  /** When that was written to the kernel, or found to stand there already. */
+  readonly applied?: Date;
+  /** When that was last found in the kernel. */
+  readonly verified?: Date;
+  /** `quarantined`: left out, or kept as it last was, because of an error in it; a warning says which. */
+  readonly state: 'ok' | 'pending' | 'quarantined';
+  readonly warnings: readonly Warning[];
+}
 
 export interface MetricsPathsOptions {
   readonly proxyMode: string;
