@@ -3,7 +3,7 @@ import type { LeftOutEndpoint, ServicePort } from '../model/model.ts';
 import { contains, parseAddress, parseRange } from '../ruleset/walk-address.ts';
 import { outcomeOf } from '../ruleset/walk-outcome.ts';
 import type { Outcome } from '../ruleset/walk-outcome.ts';
-import type { Program } from '../ruleset/walk-program.ts';
+import type { Program, TrailStep } from '../ruleset/walk-program.ts';
 import { walk } from '../ruleset/walk.ts';
 import { kindOf, packetFrom, usualClients } from './explain-client.ts';
 import type { Client, ClientFacts, ClientKind } from './explain-client.ts';
@@ -96,13 +96,19 @@ interface Circumstances {
 
 function reasonsFor(circumstances: Circumstances): readonly string[] {
   const { outcome, frontend } = circumstances;
-  const policies = outcome.ways.flatMap(({ trail }) =>
-    trail !== undefined && trail.rule === undefined
-      ? [`no rule of ${trail.chain.table.name} ${trail.chain.name} lets it pass, and the policy of the chain is DROP`]
-      : [],
+  const stops = outcome.ways.flatMap(({ verdict, trail }) =>
+    trail !== undefined && (verdict === 'drop' || verdict === 'reject') ? stopOf(trail) : [],
   );
   const about = frontend === undefined ? aboutNoService(circumstances) : aboutService(frontend, circumstances);
-  return [...new Set([...policies, ...about])];
+  return [...new Set([...stops, ...about])];
+}
+
+/** What stopped a packet, when it was neither our rule nor kube-proxy's. */
+function stopOf({ rule, chain }: TrailStep): readonly string[] {
+  const place = `${chain.table.name} ${chain.name}`;
+  if (rule === undefined) return [`no rule of ${place} lets it pass, and the policy of the chain is DROP`];
+  const isProxys = chain.name.startsWith('KUBE-') || chain.table.name.endsWith(' kube-proxy');
+  return isProxys ? [] : [`a rule in ${place} that is no proxy's stops it: ${rule.line}`];
 }
 
 function aboutNoService({ destination, facts, outcome }: Circumstances): readonly string[] {
@@ -134,6 +140,9 @@ function aboutService(
   const accepting = facts.model?.nodePortAddresses ?? 'all';
   if (way === 'node port' && accepting !== 'all' && !accepting.includes(destination.address.text)) {
     reasons.push(`node ports are accepted on ${accepting.join(', ') || 'no address'} (nodePortAddresses)`);
+  }
+  if (reasons.length === 0 && (outcome.verdict === 'host' || outcome.verdict === 'pass')) {
+    reasons.push(`these rules hold nothing for ${servicePortName(servicePort)}; portwright diff shows what is missing`);
   }
   if (outcome.verdict === 'reject' && !servicePort.hasEndpoints) {
     reasons.push(`${servicePortName(servicePort)} has no endpoint that is ready, or serving while it terminates`);

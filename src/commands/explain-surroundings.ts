@@ -1,10 +1,11 @@
 import type { Config } from '../config/config.ts';
 import { nodeIPs, podCidrs } from '../config/node.ts';
-import { libraryAddresses } from '../kernel/interfaces.ts';
+import { hostAddresses, libraryAddresses } from '../kernel/interfaces.ts';
+import type { Run } from '../kernel/run.ts';
 import { hostOf } from '../ruleset/walk-host.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { ExplainInput } from './explain-answer.ts';
-import type { Input } from './input.ts';
+import type { HostFacts, Input } from './input.ts';
 
 /** What the walker must know of the node; without a state, what the command line or this host tells. */
 export function surroundings(config: Config, state: Input | undefined): Omit<ExplainInput, 'programs'> {
@@ -23,4 +24,13 @@ export function surroundings(config: Config, state: Input | undefined): Omit<Exp
 /** An address that other hosts can know: neither loopback nor link-local. */
 function isUsual(address: string, family: IPFamily): boolean {
   return address.includes(':') === (family === 'IPv6') && !/^(?:127\.|169\.254\.|::1$|fe80:)/.test(address);
+}
+
+/** This host, for walks through its own kernel's rules. */
+export function factsOfHost(run: Run): HostFacts {
+  return {
+    addresses: async () => (await hostAddresses(run)).map(({ address }) => address),
+    // Only packets that conntrack calls INVALID are treated differently, and none of those is walked.
+    tracksLiberally: () => Promise.resolve(false),
+  };
 }

@@ -28,7 +28,7 @@ function fractionText(probability: number): string {
   for (let parts = 2; parts <= 10_000; parts++) {
     const count = Math.round(probability * parts);
     // iptables knows probabilities in steps of 2^-31.
-    if (count > 0 && Math.abs(probability - count / parts) < 1e-8) return `${count}/${parts}`;
+    if (count > 0 && Math.abs(probability - count / parts) < 1e-9) return `${count}/${parts}`;
   }
   return percentText(probability);
 }
@@ -167,27 +167,39 @@ export function pathLines(outcome: Outcome): string[] {
   return tree.length === 0 ? ['    no rule takes notice of it'] : nodeLines(tree, '');
 }
 
-/** One line a step, indented by jumps; of what branches go through afterwards, what is the same is told once. */
+/** One line a step, indented by jumps. What branches of a fork go through afterwards is told once, where it is the same. */
 function nodeLines(nodes: readonly TreeNode[], hook: string): string[] {
   const isFork = nodes.length > 1;
-  const told = new Set<string>();
-  return nodes.flatMap((node) => {
+  const lines: string[] = [];
+  const later = new Map<string, string[]>();
+  for (const node of nodes) {
     const { step } = node;
-    const lines = step.hook === hook ? [] : [`    ${step.hook}`];
-    lines.push(stepLine(node, isFork));
-    const rest = nodeLines(node.next, step.hook);
-    return [...lines, ...(isFork ? onceOnly(rest, told) : rest)];
-  });
+    const own = step.hook === hook ? [] : [`    ${step.hook}`];
+    const all = [...own, stepLine(node, isFork), ...nodeLines(node.next, step.hook)];
+    const next = all.findIndex((line, index) => index >= own.length && isHook(line));
+    lines.push(...all.slice(0, next < 0 ? undefined : next));
+    if (next >= 0) listAt(later, all.slice(next).join('\n')).push(...endsOf(node));
+  }
+  for (const [text, ends] of later) {
+    if (later.size > 1) lines.push(`    afterwards, to ${ends.join(' ')}`);
+    lines.push(...text.split('\n'));
+  }
+  return lines;
 }
 
-/** Drops the later hooks of a branch when an earlier branch went through just the same. */
-function onceOnly(lines: readonly string[], told: Set<string>): readonly string[] {
-  const later = lines.findIndex((line) => /^ {4}\S/.test(line));
-  if (later < 0) return lines;
-  const text = lines.slice(later).join('\n');
-  if (told.has(text)) return [...lines.slice(0, later), `    ${(lines[later] ?? '').trim()} and on: as above`];
-  told.add(text);
-  return lines;
+/** Hooks, and what is said of branches, stand left of all rules. */
+function isHook(line: string): boolean {
+  return /^ {4}\S/.test(line);
+}
+
+function listAt(lists: Map<string, string[]>, key: string): string[] {
+  const list = lists.get(key) ?? [];
+  lists.set(key, list);
+  return list;
+}
+
+function endsOf({ way, next }: TreeNode): string[] {
+  return [...(way === undefined ? [] : [endpointText(way.address, way.port)]), ...next.flatMap(endsOf)];
 }
 
 function stepLine({ step, next }: TreeNode, isFork: boolean): string {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { ownFiles } from '../kernel/files.ts';
 import { createRun } from '../kernel/run.ts';
+import type { Run } from '../kernel/run.ts';
 import { createToolPaths } from '../kernel/tool-paths.ts';
 import type { Program } from '../ruleset/walk-program.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
@@ -10,7 +11,7 @@ import type { Answer } from './explain-answer.ts';
 import { answerData } from './explain-data.ts';
 import { dotText, mermaidText } from './explain-graph.ts';
 import { desiredPrograms, dumpPrograms, livePrograms } from './explain-programs.ts';
-import { surroundings } from './explain-surroundings.ts';
+import { factsOfHost, surroundings } from './explain-surroundings.ts';
 import { explainText } from './explain-text.ts';
 import { UsageError } from './failure.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
@@ -26,8 +27,10 @@ export async function explain(options: CommandOptions, effects: CommandEffects):
   const [to, from, inInterface] = ['to', 'from', 'inInterface'].map((name) => textOption(options, name));
   if (to === undefined) throw new UsageError('--to is missing: IP:PORT, node:NODEPORT or [NAMESPACE/]SERVICE:PORT');
   const config = await readConfig(options, effects);
-  const state = needsState(options, effects, config) ? await readInput(options, effects, config) : undefined;
-  const programs = await programsFor(options, effects, config, state);
+  const run = createRun({ paths: createToolPaths(effects.env['PATH']) });
+  const facts = options.own['live'] === true ? factsOfHost(run) : undefined;
+  const state = needsState(options, effects, config) ? await readInput(options, effects, config, facts) : undefined;
+  const programs = await programsFor(options, run, config, state);
   const question = {
     to,
     ...(from === undefined ? {} : { from }),
@@ -57,7 +60,7 @@ function needsState(options: CommandOptions, effects: CommandEffects, config: Co
 
 async function programsFor(
   options: CommandOptions,
-  effects: CommandEffects,
+  run: Run,
   config: Config,
   state: Input | undefined,
 ): Promise<readonly Program[]> {
@@ -65,7 +68,6 @@ async function programsFor(
     return dumpPrograms(readDump(options.rulesetFile), options.rulesetFile, config.ipFamilies);
   }
   if (options.own['live'] !== true) return desiredPrograms(config.mode, state?.models ?? []);
-  const run = createRun({ paths: createToolPaths(effects.env['PATH']) });
   return livePrograms({ run, files: ownFiles }, config.ipFamilies);
 }
 

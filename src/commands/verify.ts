@@ -1,12 +1,13 @@
 import { modelOptions } from '../config/node.ts';
 import { ownFiles } from '../kernel/files.ts';
 import { createRun } from '../kernel/run.ts';
+import type { Run } from '../kernel/run.ts';
 import { createToolPaths } from '../kernel/tool-paths.ts';
 import { buildModel } from '../model/build.ts';
 import type { ProxyModel } from '../model/model.ts';
 import type { Program } from '../ruleset/walk-program.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
-import { surroundings } from './explain-surroundings.ts';
+import { factsOfHost, surroundings } from './explain-surroundings.ts';
 import { desiredPrograms, livePrograms } from './explain-programs.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
 import type { Input } from './input.ts';
@@ -24,8 +25,9 @@ export async function verify(options: CommandOptions, effects: CommandEffects): 
   const format = outputFormat(options.output, ['text', 'json', 'yaml']);
   const isLive = options.own['live'] === true;
   const config = await readConfig(isLive ? options : inMode(options, 'iptables'), effects);
-  const input = await readInput(options, effects, config);
-  const result = isLive ? await againstKernel(input, effects) : await betweenModes(input, options, effects);
+  const run = createRun({ paths: createToolPaths(effects.env['PATH']) });
+  const input = await readInput(options, effects, config, isLive ? factsOfHost(run) : undefined);
+  const result = isLive ? await againstKernel(input, run) : await betweenModes(input, options, effects);
   if (format === 'text') effects.print(verificationText(result));
   else await printValue(verificationData(result), format, effects);
   sayProblems(input.problems, effects);
@@ -53,9 +55,8 @@ async function betweenModes(input: Input, options: CommandOptions, effects: Comm
   return joined(compared, { left: 'iptables', right: 'nftables' });
 }
 
-async function againstKernel(input: Input, effects: CommandEffects): Promise<Verification> {
+async function againstKernel(input: Input, run: Run): Promise<Verification> {
   const { config, models } = input;
-  const run = createRun({ paths: createToolPaths(effects.env['PATH']) });
   const rulesets = {
     left: desiredPrograms(config.mode, models),
     right: await livePrograms({ run, files: ownFiles }, config.ipFamilies),

@@ -49,6 +49,7 @@ function doing({ chain, target }: Rule): string {
         ? 'is it for a health check port?'
         : jumping(target.chain);
     case 'mark':
+      if (chain === 'KUBE-POSTROUTING') return 'take the mark off again';
       return chain === 'KUBE-MARK-MASQ' ? 'mark it to be masqueraded' : 'change its mark';
     case 'connection-mark':
     case 'save-mark':

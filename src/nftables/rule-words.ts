@@ -7,7 +7,7 @@ export function meaningOf(rule: Rule, branch: Branch): string {
   if (branch.unknown !== undefined) {
     return `may ${mayDo(branch)}: it is not known whether "${branch.unknown}" applies${comment}`;
   }
-  return `${doing(branch)}${comment}`;
+  return `${doing(rule, branch)}${comment}`;
 }
 
 function mayDo({ then }: Branch): string {
@@ -15,13 +15,12 @@ function mayDo({ then }: Branch): string {
   return then.kind === 'accept' ? 'let it pass here' : 'apply';
 }
 
-function doing({ change = {}, then }: Branch): string {
+function doing({ statements }: Rule, { change = {}, then }: Branch): string {
   const { destination, port } = change;
   if (destination !== undefined) return `send it to ${destination.text} port ${port ?? 'as it is'}`;
   if (change.isSourceChanged === true) {
-    return change.source === undefined
-      ? "replace its source address by this node's"
-      : `replace its source address by ${change.source.text}`;
+    const isNamed = change.source !== undefined && statements.some(({ kind }) => kind === 'snat');
+    return `replace its source address by ${isNamed ? change.source.text : "this node's"}`;
   }
   switch (then.kind) {
     case 'accept':

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { desiredPrograms, dumpPrograms } from '../../src/commands/explain-programs.ts';
 import { differingPackets, withIntentions } from '../../src/commands/verify-compare.ts';
 import type { PacketDifference } from '../../src/commands/verify-compare.ts';
+import { verificationData, verificationText } from '../../src/commands/verify-text.ts';
 import { relevantPackets } from '../../src/commands/verify-packets.ts';
 import type { PacketFacts } from '../../src/commands/verify-packets.ts';
 import type { ProxyModel } from '../../src/model/model.ts';
@@ -58,4 +59,40 @@ describe('verify', () => {
       expect(differences.filter(({ intended }) => intended === undefined).map(inWords)).to.deep.equal([]);
     });
   }
+});
+
+describe('verify with a fault', () => {
+  it('shows the smallest packet that is treated differently, with both walks', async () => {
+    const models = await recordedModels('nodeport', 'nftables');
+    const text = readCase('nodeport', 'table-ip.nft').replaceAll('10.244.2.14 . 8080', '10.244.2.15 . 8080');
+    const rulesets = { left: desiredPrograms('nftables', models), right: dumpPrograms(text, 'table', []) };
+    const [model] = models;
+    const facts = factsFor(model!);
+    const packets = relevantPackets(facts);
+    const differences = differingPackets(packets, rulesets, facts);
+    expect(differences).to.have.length.above(0);
+    const verification = { left: 'desired', right: 'live', packets: packets.length, differences } as const;
+    const printed = verificationText(verification);
+    expect(printed).to.match(/^\d+ of \d+ packets are treated differently by desired and live\./);
+    expect(printed).to.match(/ {2}live: endpoint, .*10\.244\.2\.15:8080 1\/2 \(50%\)/);
+    const data = verificationData(verification);
+    expect(data.equal).to.be.false;
+    expect(data.differences[0]).to.deep.include({
+      family: 'IPv4',
+      intended: false,
+      desired: 'endpoint',
+      live: 'endpoint',
+    });
+  });
+
+  it('sees that a lookup loses a share of the connections', async () => {
+    const models = await recordedModels('nodeport', 'nftables');
+    const desired = desiredPrograms('nftables', models);
+    const text = readCase('nodeport', 'table-ip.nft').replaceAll('numgen random mod 2', 'numgen random mod 3');
+    const facts = factsFor(models[0]!);
+    const rulesets = { left: desired, right: dumpPrograms(text, 'table', []) };
+    const [difference] = differingPackets(relevantPackets(facts), rulesets, facts);
+    expect(difference?.right.others).to.have.length(1);
+    expect(difference?.right.others[0]?.probability).to.be.closeTo(1 / 3, 1e-9);
+  });
 });
