@@ -19,7 +19,9 @@ await build({
   platform: 'node',
   target: 'node20',
   // CommonJS dependencies in the bundle ask for Node's own modules with `require`.
-  banner: { js: "import { createRequire as portwrightRequire } from 'node:module'; const require = portwrightRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as portwrightRequire } from 'node:module'; const require = portwrightRequire(import.meta.url);",
+  },
   logLevel: 'warning',
 });
 chmodSync(join(outdir, 'main.js'), 0o755);

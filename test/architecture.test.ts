@@ -59,7 +59,9 @@ describe('the house', () => {
   });
 
   it('has no room that is only a drawer', () => {
-    const drawers = files().filter((file) => /(?:^|\/)(?:utils?|helpers?|common|lib|types|misc)(?:\/|\.ts$)/.test(file));
+    const drawers = files().filter((file) =>
+      /(?:^|\/)(?:utils?|helpers?|common|lib|types|misc)(?:\/|\.ts$)/.test(file),
+    );
     expect(drawers).to.deep.equal([]);
   });
 

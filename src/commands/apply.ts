@@ -42,7 +42,10 @@ export async function apply(options: CommandOptions, effects: CommandEffects): P
     else skipFamily(model, reason, input.models, effects);
   }
   const durationMs = Math.round(performance.now() - started);
-  const found = difference(outcomes.map((outcome) => outcome.difference), input.warnings);
+  const found = difference(
+    outcomes.map((outcome) => outcome.difference),
+    input.warnings,
+  );
   const failures = outcomes.flatMap((outcome) => outcome.failures);
   const report = { ...found, applied: !options.dryRun && failures.length === 0, durationMs };
   if (format !== 'text') await printValue(report, format, effects);
@@ -53,7 +56,10 @@ export async function apply(options: CommandOptions, effects: CommandEffects): P
   return failures.length + input.problems.length === 0 ? 0 : 2;
 }
 
-function summary(report: { applied: boolean; durationMs: number; families: readonly FamilyDifference[] }, options: CommandOptions): string {
+function summary(
+  report: { applied: boolean; durationMs: number; families: readonly FamilyDifference[] },
+  options: CommandOptions,
+): string {
   const what = extent(report.families);
   if (what === 'nothing') return 'nothing to change';
   if (options.dryRun) return `${what} would change; nothing was applied`;
@@ -86,7 +92,11 @@ async function applyFamily(
   try {
     const result = await sync(backend, model, { keepGoing: options.keepGoing });
     const failures = await finish(result, backend, model, leftovers, kernel);
-    return outcome(result.plan, result.refusals, failures.map((failure) => `${family}: ${failure}`));
+    return outcome(
+      result.plan,
+      result.refusals,
+      failures.map((failure) => `${family}: ${failure}`),
+    );
   } catch (error) {
     // The other family is not to blame.
     return outcome({ changes: [], scripts: [], after: { parts: [] } }, [], [`${family}: ${(error as Error).message}`]);

@@ -36,7 +36,9 @@ export async function clusterState(config: Config, effects: CommandEffects): Pro
 async function firstSnapshot(source: ClusterSource, clock: Clock): Promise<ClusterState> {
   return new Promise((resolve, reject) => {
     const giveUp = clock.after(patienceMs, () => {
-      reject(new TroubleError(`the API server did not tell its state within ${patienceMs / 1000} s: ${complaints(source)}`));
+      reject(
+        new TroubleError(`the API server did not tell its state within ${patienceMs / 1000} s: ${complaints(source)}`),
+      );
     });
     const look = () => {
       const state = source.snapshot();

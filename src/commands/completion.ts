@@ -8,7 +8,8 @@ import type { Verb } from './verbs.ts';
 export function completion(options: CommandOptions, effects: CommandEffects): Promise<number> {
   const [shell = ''] = options.words;
   const write = writers.get(shell);
-  if (write === undefined) throw new UsageError(`completion ${shell}: known shells are ${[...writers.keys()].join(', ')}`);
+  if (write === undefined)
+    throw new UsageError(`completion ${shell}: known shells are ${[...writers.keys()].join(', ')}`);
   effects.print(write(verbs));
   return Promise.resolve(0);
 }
@@ -38,7 +39,9 @@ function optionsOf({ takes, options = [] }: Verb): string[] {
 
 function bashScript(all: readonly Verb[]): string {
   const more = ({ takes }: Verb) => (takes.length === 0 ? '' : ' $configuration');
-  const cases = all.map((verb) => `    ${verb.name}) options="${optionsOf(verb).join(' ')}${more(verb)}" ;;\n`).join('');
+  const cases = all
+    .map((verb) => `    ${verb.name}) options="${optionsOf(verb).join(' ')}${more(verb)}" ;;\n`)
+    .join('');
   return `# Completion of portwright for bash. Load it with: source <(portwright completion bash)
 _portwright() {
   local word=\${COMP_WORDS[COMP_CWORD]} options=
@@ -61,7 +64,9 @@ complete -o filenames -F _portwright portwright
 function zshScript(all: readonly Verb[]): string {
   const names = all.map(({ name, summary }) => `    '${name}:${quoted(summary)}'\n`).join('');
   const more = ({ takes }: Verb) => (takes.length === 0 ? '' : ' $configuration');
-  const cases = all.map((verb) => `    ${verb.name}) options=(${optionsOf(verb).join(' ')}${more(verb)}) ;;\n`).join('');
+  const cases = all
+    .map((verb) => `    ${verb.name}) options=(${optionsOf(verb).join(' ')}${more(verb)}) ;;\n`)
+    .join('');
   return `#compdef portwright
 # Completion of portwright for zsh. Put it into a directory of $fpath as _portwright.
 _portwright() {

@@ -25,7 +25,8 @@ export async function diff(options: CommandOptions, effects: CommandEffects): Pr
   else effects.print(differenceText(found, 'lines', palette(effects)));
   const leftovers = families.reduce((count, family) => count + family.leftovers.length, 0);
   if (format === 'text' && found.differs) effects.say(`${extent(families)} would change`);
-  if (format === 'text' && leftovers > 0) effects.say(`${counted(leftovers, 'object')} left over from another mode or variant`);
+  if (format === 'text' && leftovers > 0)
+    effects.say(`${counted(leftovers, 'object')} left over from another mode or variant`);
   sayProblems(problems, effects);
   if (problems.length > 0) return 2;
   return found.differs ? 1 : 0;
@@ -47,7 +48,13 @@ async function againstKernel(options: CommandOptions, effects: CommandEffects, c
     const { backend } = backendFor(kernel, config.mode, { family, variant, counters: config.nfacct });
     const plan = backend.plan(await backend.list(), backend.desired(model));
     const leftovers = await findLeftovers(kernel, config.mode, { family, variant });
-    families.push(familyDifference(model, plan, leftovers.flatMap(({ objects }) => objects)));
+    families.push(
+      familyDifference(
+        model,
+        plan,
+        leftovers.flatMap(({ objects }) => objects),
+      ),
+    );
   }
   return { ...input, families };
 }

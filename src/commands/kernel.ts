@@ -76,12 +76,16 @@ export function backendFor(
   const scratch = inScratchNamespace(kernel, variant);
   return {
     name: `iptables (${variant === 'nft' ? 'nf_tables' : 'legacy'})`,
-    backend: createIptablesBackend({ family, variant }, { counters }, {
-      list: (of) => tools.list(of),
-      load: (of, script) => tools.load(of, script),
-      tryLoad: async (of, script) =>
-        (await scratch.tryLoad(of, [script], counters ? iptablesCounters : [])) === undefined,
-    }),
+    backend: createIptablesBackend(
+      { family, variant },
+      { counters },
+      {
+        list: (of) => tools.list(of),
+        load: (of, script) => tools.load(of, script),
+        tryLoad: async (of, script) =>
+          (await scratch.tryLoad(of, [script], counters ? iptablesCounters : [])) === undefined,
+      },
+    ),
   };
 }
 

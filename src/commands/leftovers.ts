@@ -21,8 +21,7 @@ export async function findLeftovers(
   mode: Config['mode'],
   { family, variant }: { readonly family: IPFamily; readonly variant: Variant },
 ): Promise<readonly Leftover[]> {
-  const others = await otherBackends(kernel, mode, family, variant);
-  const found = await Promise.all(others.map(leftoverOf));
+  const found = await Promise.all(otherBackends(kernel, mode, family, variant).map(leftoverOf));
   return found.flat();
 }
 
@@ -42,12 +41,12 @@ export async function removeLeftovers(leftovers: readonly Leftover[]): Promise<s
   return failures;
 }
 
-async function otherBackends(
+function otherBackends(
   kernel: Kernel,
   mode: Config['mode'],
   family: IPFamily,
   variant: Variant,
-): Promise<readonly NamedBackend[]> {
+): readonly NamedBackend[] {
   const other: Variant = variant === 'nft' ? 'legacy' : 'nft';
   const variants = mode === 'nftables' ? [variant, other] : [other];
   const backends = variants.map((one) => backendFor(kernel, 'iptables', { family, variant: one, counters: false }));

@@ -14,7 +14,7 @@ export async function manifestState(
 ): Promise<FoundState> {
   const { texts, problems: unreadable } = await readTexts(options.filenames, {
     recursive: options.recursive,
-    readStdin: effects.readStdin,
+    readStdin: () => effects.readStdin(),
   });
   const found = readManifests(texts, {
     namespace: config.namespace,

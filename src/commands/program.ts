@@ -27,7 +27,14 @@ function programOf(effects: CommandEffects, finish: (exitCode: number) => void):
     .version(`portwright ${version}`, '--version')
     .exitOverride()
     .showSuggestionAfterError()
-    .configureOutput({ writeOut: (text) => { effects.print(text); }, writeErr: (text) => { effects.say(text.trimEnd()); } })
+    .configureOutput({
+      writeOut: (text) => {
+        effects.print(text);
+      },
+      writeErr: (text) => {
+        effects.say(text.trimEnd());
+      },
+    })
     .addHelpText('after', '\nExample:\n  portwright render -f service.yaml');
   program.helpCommand(false);
   for (const verb of verbs) addVerb(program, verb, effects, finish);
@@ -109,5 +116,7 @@ function explanation(error: unknown, effects: CommandEffects): string {
   if (error instanceof InputError) return error.problems.map(formatProblem).join('\n');
   if (!(error instanceof Error)) return `error: ${String(error)}`;
   const isOurs = ['TypeError', 'ReferenceError', 'RangeError', 'SyntaxError'].includes(error.name);
-  return isOurs || effects.env['PORTWRIGHT_DEBUG'] !== undefined ? (error.stack ?? error.message) : `error: ${error.message}`;
+  return isOurs || effects.env['PORTWRIGHT_DEBUG'] !== undefined
+    ? (error.stack ?? error.message)
+    : `error: ${error.message}`;
 }

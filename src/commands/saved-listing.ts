@@ -67,7 +67,10 @@ function savedTables(text: string, config: Config): SavedListing {
     compare: (model) =>
       config.mode === 'nftables'
         ? { plan: planAgainst(ofFamily(live, model.family), model, config), leftovers: [] }
-        : { plan: planAgainst(nothing, model, config), leftovers: ownedNames(ofFamily(live, model.family), 'nftables') },
+        : {
+            plan: planAgainst(nothing, model, config),
+            leftovers: ownedNames(ofFamily(live, model.family), 'nftables'),
+          },
   };
 }
 

@@ -179,35 +179,40 @@ function allowedSources(port: ServicePort, chains: ServicePortChains, name: stri
 
 function endpointContexts(port: ServicePort, chains: ServicePortChains, surroundings: Surroundings) {
   const seconds = port.affinityTimeoutSeconds;
-  const common = {
-    ...captureOf(port),
-    hasComment: surroundings.hasEndpointComments,
-    hasAffinity: seconds !== undefined,
-    seconds: String(seconds ?? ''),
-    mask: port.family === 'IPv6' ? 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff' : '255.255.255.255',
-  };
-  const named = new Map(port.reachableEndpoints.map((endpoint) => [endpoint, endpointChain(port, endpoint)]));
-  const context = (endpoint: Endpoint) => ({
-    ...common,
+  const { name, protocol } = captureOf(port);
+  const hasComment = surroundings.hasEndpointComments;
+  const mask = port.family === 'IPv6' ? 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff' : '255.255.255.255';
+  const endpointChains = new Map(port.reachableEndpoints.map((endpoint) => [endpoint, endpointChain(port, endpoint)]));
+  const named = (endpoint: Endpoint) => ({
+    name,
+    hasComment,
     endpoint: endpoint.key,
-    address: host(endpoint.address, port.family),
-    endpointChain: named.get(endpoint) ?? '',
+    endpointChain: endpointChains.get(endpoint) ?? '',
   });
   const policies = [
     { chain: chains.cluster, endpoints: port.clusterEndpoints },
     { chain: chains.local, endpoints: port.localEndpoints },
   ];
-  const rules = policies.flatMap(({ chain, endpoints }) =>
-    endpoints.map((endpoint, index) => {
-      const remaining = endpoints.length - index;
-      const probability = remaining === 1 ? '' : printedProbability(remaining);
-      return { ...context(endpoint), chain, probability };
-    }),
-  );
   return {
-    affinities: seconds === undefined ? [] : rules,
-    choices: rules,
-    endpoints: port.reachableEndpoints.map(context),
+    affinities:
+      seconds === undefined
+        ? []
+        : policies.flatMap(({ chain, endpoints }) =>
+            endpoints.map((endpoint) => ({ ...named(endpoint), chain, mask, seconds: String(seconds) })),
+          ),
+    choices: policies.flatMap(({ chain, endpoints }) =>
+      endpoints.map((endpoint, index) => {
+        const remaining = endpoints.length - index;
+        return { ...named(endpoint), chain, probability: remaining === 1 ? '' : printedProbability(remaining) };
+      }),
+    ),
+    endpoints: port.reachableEndpoints.map((endpoint) => ({
+      ...named(endpoint),
+      protocol,
+      address: host(endpoint.address, port.family),
+      hasAffinity: seconds !== undefined,
+      mask,
+    })),
   };
 }
 

@@ -45,7 +45,10 @@ export function iptablesScripts(
   ];
   const deleted = changes.filter((change) => change.kind === 'delete' && change.object.kind === 'chain');
   const removals = [...new Set(deleted.map((change) => change.object.table))].flatMap((name) =>
-    removal(name, deleted.filter((change) => change.object.table === name)),
+    removal(
+      name,
+      deleted.filter((change) => change.object.table === name),
+    ),
   );
   return [
     ...(segments.length === 0 ? [] : [{ tool, phase: 'change', segments } as const]),
@@ -114,7 +117,11 @@ function put(change: Changed): Segment[] {
   const tail = new Set(object.tail);
   return [
     ...ruleSegments(added.filter((line) => !tail.has(line)).toReversed(), owner, inserted),
-    ...ruleSegments(added.filter((line) => tail.has(line)), owner, (line) => line),
+    ...ruleSegments(
+      added.filter((line) => tail.has(line)),
+      owner,
+      (line) => line,
+    ),
   ];
 }
 
@@ -134,7 +141,8 @@ function isWritten({ kind, object }: Changed): boolean {
 const maxSingleDeletions = 100;
 
 function resentWhole(change: Changed, desired: Ruleset): Changed {
-  if (change.object.isOrdered || change.object.kind !== 'chain' || change.removed.length <= maxSingleDeletions) return change;
+  if (change.object.isOrdered || change.object.kind !== 'chain' || change.removed.length <= maxSingleDeletions)
+    return change;
   const object = objectsOf(desired).get(change.object.id);
   return object === undefined ? change : { ...change, kind: 'add', object, added: [...object.lines, ...object.tail] };
 }

@@ -137,12 +137,7 @@ function locationOf(state: ClusterState, options: ModelOptions, memory: Memory):
 }
 
 /** Chooses endpoints anew; service ports for which nothing comes out different stay the same objects. */
-function resolveServed(
-  one: Served,
-  slices: readonly EndpointSlice[],
-  location: Location,
-  options: ModelOptions,
-): void {
+function resolveServed(one: Served, slices: readonly EndpointSlice[], location: Location, options: ModelOptions): void {
   const endpoints = serviceEndpoints(slices, options.family, options.nodeName);
   const before = one.location === location ? one.resolved : [];
   one.slices = slices;

@@ -31,14 +31,18 @@ export function settleClaims(claimants: readonly Claimant[]): Settlement {
     if (owner !== port) warnings.push(lostTo(owner, port, what));
     return owner === port;
   };
-  const withClusterIP = contested
-    .toSorted(byAge)
-    .map(({ service, ports }) => ({
-      service,
-      ports: ports.filter((port) => take(addressKey(port, port.clusterIP), port, `cluster IP ${port.clusterIP}`)),
-    }));
+  const withClusterIP = contested.toSorted(byAge).map(({ service, ports }) => ({
+    service,
+    ports: ports.filter((port) => take(addressKey(port, port.clusterIP), port, `cluster IP ${port.clusterIP}`)),
+  }));
   const granted = new Map(
-    withClusterIP.map(({ service, ports }) => [service, remembered(service, ports.map((port) => reduce(port, take)))]),
+    withClusterIP.map(({ service, ports }) => [
+      service,
+      remembered(
+        service,
+        ports.map((port) => reduce(port, take)),
+      ),
+    ]),
   );
   return { granted, warnings };
 }

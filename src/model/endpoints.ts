@@ -70,7 +70,11 @@ function targetOf(port: SlicePort, field: string, warn: Warn): { key: string; po
     return undefined;
   }
   if (!isProtocol(protocol ?? 'TCP')) {
-    warn(`${field}.protocol`, 'UnsupportedProtocol', `${printable(protocol ?? '')} is not TCP, UDP or SCTP; the port is left out`);
+    warn(
+      `${field}.protocol`,
+      'UnsupportedProtocol',
+      `${printable(protocol ?? '')} is not TCP, UDP or SCTP; the port is left out`,
+    );
     return undefined;
   }
   if (typeof number !== 'number' || !isPort(number)) {
@@ -89,7 +93,11 @@ function usableAddress(endpoint: SliceEndpoint, family: IPFamily, field: string,
   }
   const address = parseAddress(text);
   if (address?.family !== family) {
-    warn(`${field}.addresses[0]`, 'InvalidAddress', `${printable(text)} is not an ${family} address; the endpoint is left out`);
+    warn(
+      `${field}.addresses[0]`,
+      'InvalidAddress',
+      `${printable(text)} is not an ${family} address; the endpoint is left out`,
+    );
     return undefined;
   }
   const kind = addressKind(address.text);
@@ -99,7 +107,11 @@ function usableAddress(endpoint: SliceEndpoint, family: IPFamily, field: string,
     return undefined;
   }
   if (family === 'IPv4' && address.text !== text) {
-    warn(`${field}.addresses[0]`, 'RewrittenAddress', `${printable(text)} is read as ${address.text}, as Kubernetes does`);
+    warn(
+      `${field}.addresses[0]`,
+      'RewrittenAddress',
+      `${printable(text)} is read as ${address.text}, as Kubernetes does`,
+    );
   }
   return address.text;
 }

@@ -73,7 +73,11 @@ function clusterIPOf(service: Service, family: IPFamily, warn: Warn): string | u
   if (ipFamilies.length === 0) {
     const address = parseAddress(clusterIP);
     if (address === undefined) {
-      warn('spec.clusterIP', 'InvalidAddress', `${printable(clusterIP)} is not an IP address; the Service is not served`);
+      warn(
+        'spec.clusterIP',
+        'InvalidAddress',
+        `${printable(clusterIP)} is not an IP address; the Service is not served`,
+      );
     }
     return address?.family === family ? address.text : undefined;
   }
@@ -109,8 +113,7 @@ function addressesOf(
         : externalAddress(ip, `status.loadBalancer.ingress[${index}].ip`, options, warn),
     ),
     ...(sourceRanges === undefined ? {} : { sourceRanges }),
-    sourceRangesCoverNode:
-      nodeIP !== undefined && (sourceRanges ?? []).some((range) => cidrContains(range, nodeIP)),
+    sourceRangesCoverNode: nodeIP !== undefined && (sourceRanges ?? []).some((range) => cidrContains(range, nodeIP)),
   };
 }
 
@@ -125,11 +128,19 @@ function externalAddress(text: string, field: string, options: ModelOptions, war
   if (address.family !== options.family) return [];
   const kind = addressKind(address.text);
   if (kind === 'loopback' || kind === 'unspecified') {
-    warn(field, 'UnusableAddress', `${address.text} is a ${kind} address, which no client outside can reach; it is not served`);
+    warn(
+      field,
+      'UnusableAddress',
+      `${address.text} is a ${kind} address, which no client outside can reach; it is not served`,
+    );
     return [];
   }
   if (options.hostAddresses.includes(address.text)) {
-    warn(field, 'NodeAddress', `${address.text} is an address of this node; the Service takes its port over on this node`);
+    warn(
+      field,
+      'NodeAddress',
+      `${address.text} is an address of this node; the Service takes its port over on this node`,
+    );
   }
   warnIfRewritten(text, address, field, warn);
   return [address.text];
@@ -143,7 +154,11 @@ function sourceRangesOf(ranges: readonly string[], family: IPFamily, warn: Warn)
     const cidr = parseCidr(text);
     const field = `spec.loadBalancerSourceRanges[${index}]`;
     if (cidr === undefined) {
-      warn(field, 'InvalidSourceRange', `${printable(text)} is not an address range such as 10.0.0.0/8; it lets nobody in`);
+      warn(
+        field,
+        'InvalidSourceRange',
+        `${printable(text)} is not an address range such as 10.0.0.0/8; it lets nobody in`,
+      );
       return [];
     }
     if (cidr.family === family && parseAddress(text.split('/')[0] ?? '')?.text !== cidr.address) {
@@ -152,12 +167,20 @@ function sourceRangesOf(ranges: readonly string[], family: IPFamily, warn: Warn)
     return [cidr];
   });
   if (parsed.length === 0) {
-    warn('spec.loadBalancerSourceRanges', 'NoSourceRange', 'no range could be read; the load balancer addresses let nobody in');
+    warn(
+      'spec.loadBalancerSourceRanges',
+      'NoSourceRange',
+      'no range could be read; the load balancer addresses let nobody in',
+    );
     return [];
   }
   const own = parsed.filter((cidr) => cidr.family === family);
   if (own.length === 0) {
-    warn('spec.loadBalancerSourceRanges', 'OpenFamily', `no range is of ${family}; its load balancer addresses are open to everybody`);
+    warn(
+      'spec.loadBalancerSourceRanges',
+      'OpenFamily',
+      `no range is of ${family}; its load balancer addresses are open to everybody`,
+    );
     return undefined;
   }
   return own.some((cidr) => cidr.prefixLength === 0) ? undefined : own.map((cidr) => cidr.text);
@@ -167,14 +190,24 @@ function policiesOf(
   service: Service,
   warn: Warn,
 ): Pick<UnresolvedPort, 'internalPolicy' | 'externalPolicy' | 'healthCheckNodePort'> {
-  const { type = 'ClusterIP', externalIPs = [], externalTrafficPolicy, internalTrafficPolicy, healthCheckNodePort } = service.spec;
+  const {
+    type = 'ClusterIP',
+    externalIPs = [],
+    externalTrafficPolicy,
+    internalTrafficPolicy,
+    healthCheckNodePort,
+  } = service.spec;
   const canBeLocal = type === 'LoadBalancer' || type === 'NodePort' || externalIPs.length > 0;
   const externalPolicy = canBeLocal && externalTrafficPolicy === 'Local' ? 'Local' : 'Cluster';
   const policies = { internalPolicy: internalTrafficPolicy === 'Local' ? 'Local' : 'Cluster', externalPolicy } as const;
   if (type !== 'LoadBalancer' || externalPolicy !== 'Local') return policies;
   if (healthCheckNodePort === undefined || !isPort(healthCheckNodePort)) {
     const seen = String(healthCheckNodePort ?? 'nothing');
-    warn('spec.healthCheckNodePort', 'NoHealthCheckPort', `${seen} is not a port from 1 to 65535; load balancers cannot check this node`);
+    warn(
+      'spec.healthCheckNodePort',
+      'NoHealthCheckPort',
+      `${seen} is not a port from 1 to 65535; load balancers cannot check this node`,
+    );
     return policies;
   }
   return { ...policies, healthCheckNodePort };
@@ -183,9 +216,14 @@ function policiesOf(
 function affinityOf(service: Service, warn: Warn): Pick<UnresolvedPort, 'affinityTimeoutSeconds'> {
   if (service.spec.sessionAffinity !== 'ClientIP') return {};
   const seconds = service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds;
-  if (Number.isInteger(seconds) && seconds > 0 && seconds <= maxAffinitySeconds) return { affinityTimeoutSeconds: seconds };
+  if (Number.isInteger(seconds) && seconds > 0 && seconds <= maxAffinitySeconds)
+    return { affinityTimeoutSeconds: seconds };
   const field = 'spec.sessionAffinityConfig.clientIP.timeoutSeconds';
-  warn(field, 'InvalidTimeout', `${seconds} is not between 1 and ${maxAffinitySeconds} seconds; ${defaultAffinitySeconds} is used`);
+  warn(
+    field,
+    'InvalidTimeout',
+    `${seconds} is not between 1 and ${maxAffinitySeconds} seconds; ${defaultAffinitySeconds} is used`,
+  );
   return { affinityTimeoutSeconds: defaultAffinitySeconds };
 }
 
@@ -200,7 +238,11 @@ function portOf(
     return undefined;
   }
   if (!isProtocol(protocol)) {
-    warn(`${field}.protocol`, 'UnsupportedProtocol', `${printable(protocol)} is not TCP, UDP or SCTP; the port is not served`);
+    warn(
+      `${field}.protocol`,
+      'UnsupportedProtocol',
+      `${printable(protocol)} is not TCP, UDP or SCTP; the port is not served`,
+    );
     return undefined;
   }
   if (!isPort(port)) {
@@ -237,5 +279,7 @@ function isName(text: string): boolean {
 /** User text as it may appear in a message: no control characters, bounded. */
 export function printable(text: string): string {
   const bounded = text.length > 80 ? `${text.slice(0, 80)}…` : text;
-  return JSON.stringify(bounded).slice(1, -1).replace(/[^\x20-\x7e…]/g, '?');
+  return JSON.stringify(bounded)
+    .slice(1, -1)
+    .replace(/[^\x20-\x7e…]/g, '?');
 }

@@ -93,7 +93,12 @@ function sameDefinition(live: RulesetObject, desired: RulesetObject): boolean {
   );
 }
 
-function sameLines(left: readonly string[], right: readonly string[], object: RulesetObject, lineKey: LineKey): boolean {
+function sameLines(
+  left: readonly string[],
+  right: readonly string[],
+  object: RulesetObject,
+  lineKey: LineKey,
+): boolean {
   return (
     left.length === right.length &&
     left.every((line, index) => {

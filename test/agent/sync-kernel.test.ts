@@ -17,10 +17,7 @@ import type { KernelLab } from '../kernel/lab.ts';
 const options = modelOptions();
 const web = service({ type: 'NodePort', ports: [port({ nodePort: 30_080 })] });
 const other = service({ clusterIP: '10.96.0.20', clusterIPs: ['10.96.0.20'] }, { name: 'other' });
-const slices = [
-  slice([endpoint('10.244.1.1'), endpoint('10.244.1.2')]),
-  slice([endpoint('10.244.1.3')], {}, 'other'),
-];
+const slices = [slice([endpoint('10.244.1.1'), endpoint('10.244.1.2')]), slice([endpoint('10.244.1.3')], {}, 'other')];
 const model = (of: ClusterState): ProxyModel => buildModel(of, options);
 const both = model(state([web, other], slices));
 
@@ -40,11 +37,15 @@ for (const variant of ['nft', 'legacy'] as const) {
     const backend = (family: 'IPv4' | 'IPv6' = 'IPv4'): Backend => {
       const tools = createIptablesTools(lab, variant);
       const scratch = inScratchNamespace(lab, variant);
-      return createIptablesBackend({ family, variant }, { counters: false }, {
-        list: (of) => tools.list(of),
-        load: (of, script) => tools.load(of, script),
-        tryLoad: async (of, script) => (await scratch.tryLoad(of, [script])) === undefined,
-      });
+      return createIptablesBackend(
+        { family, variant },
+        { counters: false },
+        {
+          list: (of) => tools.list(of),
+          load: (of, script) => tools.load(of, script),
+          tryLoad: async (of, script) => (await scratch.tryLoad(of, [script])) === undefined,
+        },
+      );
     };
     const tool = (...args: string[]) => lab.namespace.mustExec(toolName('IPv4', variant), '-w', '5', ...args);
     const listing = async () => createIptablesTools(lab, variant).list('IPv4');
@@ -75,7 +76,8 @@ for (const variant of ['nft', 'legacy'] as const) {
       expect(rulesOf(await listing())).to.include.members(before);
       const one = backend();
       for (const script of one.planCleanup(await one.list()).scripts) await one.load(script);
-      const guard = '-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment "block incoming localnet connections" -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP';
+      const guard =
+        '-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment "block incoming localnet connections" -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP';
       const shared = [guard, '-A INPUT -j KUBE-FIREWALL', '-A OUTPUT -j KUBE-FIREWALL'];
       expect(rulesOf(await listing())).to.have.members([...before, ...shared]);
     });
@@ -95,9 +97,13 @@ for (const variant of ['nft', 'legacy'] as const) {
       const one = backend();
       const { live } = await sync(one, model(state([web], slices.slice(0, 1))), { keepGoing: false });
       const added = await sync(one, both, { live, keepGoing: false });
-      expect(added.plan.scripts.map(scriptText).join('')).to.include('-I KUBE-SERVICES 1 ').and.not.include(':KUBE-SERVICES');
+      expect(added.plan.scripts.map(scriptText).join(''))
+        .to.include('-I KUBE-SERVICES 1 ')
+        .and.not.include(':KUBE-SERVICES');
       const removed = await sync(one, model(state([web], slices.slice(0, 1))), { live: added.live, keepGoing: false });
-      expect(removed.plan.scripts.map(scriptText).join('')).to.include('-D KUBE-SERVICES ').and.not.include(':KUBE-SERVICES');
+      expect(removed.plan.scripts.map(scriptText).join(''))
+        .to.include('-D KUBE-SERVICES ')
+        .and.not.include(':KUBE-SERVICES');
       const desired = one.desired(model(state([web], slices.slice(0, 1))));
       expect(one.plan(await one.list(), desired).changes).to.deep.equal([]);
     });
@@ -117,14 +123,19 @@ for (const variant of ['nft', 'legacy'] as const) {
     it('does not mind a foreign rule that jumps to a chain which is no longer needed', async () => {
       const one = backend();
       await sync(one, both, { keepGoing: false });
-      const chain = /KUBE-SVC-\w+/.exec(rulesOf(await listing()).find((line) => line.includes('"default/web:http cluster IP"')) ?? '')?.[0] ?? '';
+      const chain =
+        /KUBE-SVC-\w+/.exec(
+          rulesOf(await listing()).find((line) => line.includes('"default/web:http cluster IP"')) ?? '',
+        )?.[0] ?? '';
       await tool('-t', 'nat', '-A', 'PREROUTING', '-p', 'tcp', '--dport', '9999', '-j', chain);
       const rest = model(state([other], slices.slice(1)));
       const { leftovers } = await sync(one, rest, { keepGoing: false });
       expect(leftovers).to.have.lengthOf(1);
       const now = await listing();
       expect(now).to.include('10.244.1.3').and.not.include('10.244.1.1:');
-      expect([...now.matchAll(/^:(KUBE-(?:SVC|SEP|EXT)-\w+)/gm)].map(([, name]) => name)).to.include(chain).and.have.lengthOf(3);
+      expect([...now.matchAll(/^:(KUBE-(?:SVC|SEP|EXT)-\w+)/gm)].map(([, name]) => name))
+        .to.include(chain)
+        .and.have.lengthOf(3);
       await tool('-t', 'nat', '-D', 'PREROUTING', '-p', 'tcp', '--dport', '9999', '-j', chain);
       expect((await sync(one, rest, { keepGoing: false })).leftovers).to.deep.equal([]);
       expect(await listing()).not.to.include(chain);
@@ -155,7 +166,11 @@ for (const variant of ['nft', 'legacy'] as const) {
       const many = model(manyServices(400, 2));
       const one = backend();
       const { plan } = await sync(one, many, { keepGoing: false });
-      const commits = plan.scripts.map(scriptText).join('').match(/^COMMIT$/gm)?.length ?? 0;
+      const commits =
+        plan.scripts
+          .map(scriptText)
+          .join('')
+          .match(/^COMMIT$/gm)?.length ?? 0;
       expect(commits > 2).to.equal(variant === 'nft');
       expect(one.plan(await one.list(), one.desired(many)).changes).to.deep.equal([]);
     });
@@ -179,7 +194,11 @@ for (const variant of ['nft', 'legacy'] as const) {
         of =
           step % 5 === 0
             ? { ...of, services: of.services.filter((_, index) => index !== (step * 3) % of.services.length) }
-            : withEndpoints(of, name, Array.from({ length: step % 4 }, (_, index) => endpoint(`10.244.${step}.${index + 1}`)));
+            : withEndpoints(
+                of,
+                name,
+                Array.from({ length: step % 4 }, (_, index) => endpoint(`10.244.${step}.${index + 1}`)),
+              );
         if (step % 17 === 16) of = { ...of, services: manyServices(20, 2).services };
         ({ live } = await sync(one, model(of), { live, keepGoing: false }));
       }

@@ -69,14 +69,20 @@ async function transitionOutputs(name: string): Promise<ReadonlyMap<string, stri
     const after = await read(name, 'after.yaml', mode);
     const [from, to] = [before.models[0], after.models[0]];
     if (from === undefined || to === undefined) throw new Error(`${name}: no model`);
-    outputs.set(`${mode}-${suffix(to)}.script`, planText(mode === 'iptables' ? iptablesPlan(from, to) : nftablesPlan(from, to)));
+    outputs.set(
+      `${mode}-${suffix(to)}.script`,
+      planText(mode === 'iptables' ? iptablesPlan(from, to) : nftablesPlan(from, to)),
+    );
   }
   return outputs;
 }
 
 function iptablesPlan(from: ProxyModel, to: ProxyModel): Plan {
   const counters = { counters: false };
-  return planIptables(desiredIptables(from, counters), desiredIptables(to, counters), { family: to.family, variant: 'nft' });
+  return planIptables(desiredIptables(from, counters), desiredIptables(to, counters), {
+    family: to.family,
+    variant: 'nft',
+  });
 }
 
 function nftablesPlan(from: ProxyModel, to: ProxyModel): Plan {

@@ -3,7 +3,10 @@ import { serviceNameLabel } from '../../src/source/objects.ts';
 import type { ModelOptions } from '../../src/model/options.ts';
 
 /** A stored Service `default/web` of type ClusterIP with port http:80/TCP, and what `overrides` say. */
-export function service(overrides: Partial<Service['spec']> = {}, metadata: Partial<Service['metadata']> = {}): Service {
+export function service(
+  overrides: Partial<Service['spec']> = {},
+  metadata: Partial<Service['metadata']> = {},
+): Service {
   return {
     metadata: { namespace: 'default', name: 'web', ...metadata },
     spec: {
@@ -41,7 +44,11 @@ export function endpoint(address: string, overrides: Partial<SliceEndpoint> = {}
   return { addresses: [address], nodeName: 'node-1', conditions: { ready: true }, ...overrides };
 }
 
-export function state(services: readonly Service[], slices: readonly EndpointSlice[], rest: Partial<ClusterState> = {}): ClusterState {
+export function state(
+  services: readonly Service[],
+  slices: readonly EndpointSlice[],
+  rest: Partial<ClusterState> = {},
+): ClusterState {
   const grouped = new Map<string, EndpointSlice[]>();
   for (const one of slices) {
     const key = `${one.metadata.namespace ?? ''}/${one.metadata.labels?.[serviceNameLabel] ?? ''}`;
@@ -92,7 +99,11 @@ export function manyServices(count: number, perService: number): ClusterState {
 }
 
 /** The state after the endpoints of one Service became others; everything else is the same objects. */
-export function withEndpoints(before: ClusterState, serviceName: string, endpoints: readonly SliceEndpoint[]): ClusterState {
+export function withEndpoints(
+  before: ClusterState,
+  serviceName: string,
+  endpoints: readonly SliceEndpoint[],
+): ClusterState {
   const changed = slice(endpoints, {}, serviceName);
   return { ...before, slices: new Map(before.slices).set(`default/${serviceName}`, [changed]) };
 }
