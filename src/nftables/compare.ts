@@ -38,8 +38,11 @@ function mapValues(
 function comparable(object: RulesetObject, other: RulesetObject | undefined): RulesetObject {
   const definition = definitionKey(object);
   if (object.isOrdered) return { ...object, definition };
-  const theirs = new Set(other?.lines);
-  return { ...object, definition, lines: [...new Set(object.lines)].filter((line) => !theirs.has(line)) };
+  // Only sets hold what several service ports want.
+  const own = object.kind === 'set' ? [...new Set(object.lines)] : object.lines;
+  if (other === undefined) return { ...object, definition, lines: own };
+  const theirs = new Set(other.lines);
+  return { ...object, definition, lines: own.filter((line) => !theirs.has(line)) };
 }
 
 function restored(
@@ -63,11 +66,11 @@ function asSet(change: ObjectChange, common: readonly RulesetPart[]): ObjectChan
   if (change.kind !== 'change' || change.object.kind !== 'set') return [change];
   const inQuestion = new Set([...change.removed, ...change.added]);
   const settled = new Set<string>();
+  const { name } = change.object;
   for (const part of common) {
-    for (const object of part) {
-      if (object.id !== change.object.id) continue;
-      for (const line of object.lines) if (inQuestion.has(line)) settled.add(line);
-    }
+    const object = part.find((candidate) => candidate.name === name);
+    if (object === undefined) continue;
+    for (const line of object.lines) if (inQuestion.has(line)) settled.add(line);
   }
   const removed = change.removed.filter((line) => !settled.has(line));
   const added = change.added.filter((line) => !settled.has(line));

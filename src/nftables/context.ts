@@ -1,8 +1,8 @@
 import { servicePortName } from '../model/model.ts';
 import type { Endpoint, LocalDetector, ProxyModel, ServicePort } from '../model/model.ts';
 import type { IPFamily } from '../source/objects.ts';
-import { classChain, endpointNames, mapOfClass, servicePortChains } from './names.ts';
-import type { ClassKind } from './names.ts';
+import { classChain, classKinds, endpointNames, endpointsMap, ruleProtocols, servicePortChains } from './names.ts';
+import type { ClassKind, RuleProtocol } from './names.ts';
 import { outermostRanges } from './ranges.ts';
 
 /** A class chain that some service port needs. */
@@ -25,8 +25,8 @@ export function surroundingsOf(model: ProxyModel): Surroundings {
   return { mark, ...podsOf(model.localDetector) };
 }
 
-/** Holes of `nftables/table`, apart from elements and what session affinity needs. */
-export function tableContext(model: ProxyModel, classes: readonly ClassUse[]) {
+/** Holes of `nftables/table`, apart from what service ports fill, except for the maps of endpoints. */
+export function tableContext(model: ProxyModel, classes: readonly ClassUse[], elementsOf: (name: string) => string) {
   const surroundings = surroundingsOf(model);
   const { nodePortAddresses } = model;
   return {
@@ -38,15 +38,37 @@ export function tableContext(model: ProxyModel, classes: readonly ClassUse[]) {
     hasNodePortAddresses: nodePortAddresses !== 'all',
     nodePortAddresses: nodePortAddresses === 'all' ? '' : joined(nodePortAddresses),
     serviceCIDRs: outermostRanges(model.serviceCIDRs).map((cidr) => ({ ...familyOf(model.family), cidr })),
+    endpointMaps: classKinds.flatMap((kind) =>
+      ruleProtocols.map((protocol) => {
+        const map = endpointsMap(kind, protocol);
+        return {
+          ...at(model.family, kind, protocol),
+          comment: `${endpointsComments[kind]} by slot`,
+          elements: elementsOf(map),
+        };
+      }),
+    ),
     classes: classes.map(({ kind, count }) => ({
       chain: classChain(kind, count),
-      ...familyOf(model.family),
-      hasAddress: kind === 'class' || kind === 'class-local',
-      map: mapOfClass[kind],
-      count: String(count),
-      hasFallback: count > 1,
+      rules: ruleProtocols.map((protocol) => ({
+        ...at(model.family, kind, protocol),
+        count: String(count),
+        hasFallback: count > 1,
+      })),
     })),
   };
+}
+
+const endpointsComments: Readonly<Record<ClassKind, string>> = {
+  class: 'endpoints of ClusterIPs, ExternalIPs and LoadBalancer IPs',
+  'class-local': 'local endpoints of ExternalIPs and LoadBalancer IPs',
+  'class-nodeport': 'endpoints of NodePorts',
+  'class-nodeport-local': 'local endpoints of NodePorts',
+};
+
+function at(family: IPFamily, kind: ClassKind, protocol: RuleProtocol) {
+  const hasAddress = kind === 'class' || kind === 'class-local';
+  return { ...familyOf(family), protocol, hasAddress, map: endpointsMap(kind, protocol) };
 }
 
 /** Elements as a set or map lists them. */
@@ -56,7 +78,7 @@ export function joined(elements: readonly string[]): string {
 
 /** Holes of `nftables/service-port-elements` (spec 9.4). */
 export function elementsContext(port: ServicePort) {
-  const protocol = port.protocol.toLowerCase();
+  const protocol = ruleProtocol(port);
   const external = externalAddresses(port);
   const at = (address: string) => ({ address, protocol, port: String(port.port) });
   const guarded = port.sourceRanges === undefined ? [] : external.filter((ip) => port.loadBalancerIPs.includes(ip));
@@ -75,12 +97,13 @@ export function elementsContext(port: ServicePort) {
       ...served.map((ip) => ({ ...at(ip), chain: steps.first })),
     ],
     endpoints: [
-      ...internal.flatMap((ip) => slots(at(ip), hasAffinity(port) ? [] : internalEndpoints(port))),
-      ...served.flatMap((ip) => slots(at(ip), steps.cluster)),
+      ...internal.flatMap((ip) => slots(port, 'class', ip, hasAffinity(port) ? [] : internalEndpoints(port))),
+      ...served.flatMap((ip) => slots(port, 'class', ip, steps.cluster)),
+      ...served.flatMap((ip) => slots(port, 'class-local', ip, steps.local)),
+      ...nodePortSlots(port),
     ],
     clusterClasses: steps.cluster.length === 0 ? [] : served.map((ip) => ({ ...at(ip), chain: steps.clusterChain })),
     localClasses: steps.local.length === 0 ? [] : served.map((ip) => ({ ...at(ip), chain: steps.localChain })),
-    localEndpoints: served.flatMap((ip) => slots(at(ip), steps.local)),
     noEndpointServices: [
       ...(internal.length === 0
         ? [{ ...at(port.clusterIP), ...isRefused, drops: port.internalVerdict === 'drop' }]
@@ -113,18 +136,16 @@ function nodePortContext(
     nodePortVerdicts: once(isServed, { ...at, chain: steps.first }),
     nodePortClusterClasses: once(isServed && steps.cluster.length > 0, { ...at, chain: steps.clusterChain }),
     nodePortLocalClasses: once(isServed && steps.local.length > 0, { ...at, chain: steps.localChain }),
-    nodePortEndpoints: isServed ? slots(at, steps.cluster) : [],
-    nodePortLocalEndpoints: isServed ? slots(at, steps.local) : [],
     noEndpointNodePorts: once(hasNodePort && answer.refusesExternal, { ...at, ...answer.isRefused }),
   };
 }
 
-/** The class chains that a service port's elements lead to. */
+/** The class chains that a service port's elements lead to; one object for each class. */
 export function classesOf(port: ServicePort): readonly ClassUse[] {
   if (hasAffinity(port)) return [];
   const uses: ClassUse[] = [];
   const use = (kind: ClassKind, { length: count }: readonly Endpoint[]) => {
-    if (count > 0) uses.push({ kind, count });
+    if (count > 0) uses.push(classUse(kind, count));
   };
   if (port.internalVerdict === 'dnat') use('class', internalEndpoints(port));
   if (!port.hasEndpoints) return uses;
@@ -138,6 +159,18 @@ export function classesOf(port: ServicePort): readonly ClassUse[] {
     if (isLocal) use('class-nodeport-local', port.localEndpoints);
   }
   return uses;
+}
+
+const classUses = new Map<string, ClassUse>();
+
+/** One object for each class, so that classes can be compared by reference. There are as many as Services have sizes. */
+function classUse(kind: ClassKind, count: number): ClassUse {
+  const chain = classChain(kind, count);
+  const known = classUses.get(chain);
+  if (known !== undefined) return known;
+  const use = { kind, count };
+  classUses.set(chain, use);
+  return use;
 }
 
 export function hasAffinity(port: ServicePort): boolean {
@@ -257,13 +290,28 @@ function stepsThrough(
   };
 }
 
-function slots<T extends object>(at: T, endpoints: readonly Endpoint[]) {
+function ruleProtocol(port: ServicePort): RuleProtocol {
+  return port.protocol === 'UDP' ? 'udp' : port.protocol === 'SCTP' ? 'sctp' : 'tcp';
+}
+
+/** Elements of a map of endpoints; an empty address for node ports. */
+function slots(port: ServicePort, kind: ClassKind, address: string, endpoints: readonly Endpoint[]) {
+  const map = endpointsMap(kind, ruleProtocol(port));
+  const dialled = String(address === '' ? (port.nodePort ?? '') : port.port);
   return endpoints.map((endpoint, slot) => ({
-    ...at,
+    map,
+    address,
+    port: dialled,
     slot: String(slot),
     endpointAddress: endpoint.address,
     endpointPort: String(endpoint.port),
   }));
+}
+
+function nodePortSlots(port: ServicePort) {
+  if (port.nodePort === undefined || !port.hasEndpoints) return [];
+  const { cluster, local } = nodePortSteps(port);
+  return [...slots(port, 'class-nodeport', '', cluster), ...slots(port, 'class-nodeport-local', '', local)];
 }
 
 function rangesFor(port: ServicePort, address: string): readonly string[] {

@@ -16,13 +16,28 @@ export function classChain(kind: ClassKind, count: number): string {
   return `${kind}-${count}`;
 }
 
-/** The map in which each class chain finds its endpoints. */
-export const mapOfClass: Readonly<Record<ClassKind, string>> = {
-  class: 'endpoints',
-  'class-local': 'local-endpoints',
-  'class-nodeport': 'nodeport-endpoints',
-  'class-nodeport-local': 'nodeport-local-endpoints',
-};
+/** As rules spell protocols. */
+export type RuleProtocol = 'tcp' | 'udp' | 'sctp';
+
+/** The map in which the class chains of a kind find endpoints, by slot; one for each protocol. */
+export function endpointsMap(kind: ClassKind, protocol: RuleProtocol): string {
+  return `${protocol}${kind.slice('class'.length)}-endpoints`;
+}
+
+export const classKinds: readonly ClassKind[] = ['class', 'class-local', 'class-nodeport', 'class-nodeport-local'];
+export const ruleProtocols: readonly RuleProtocol[] = ['tcp', 'udp', 'sctp'];
+
+const endpointsMaps = new Map(
+  classKinds.flatMap((kind) => ruleProtocols.map((protocol) => [endpointsMap(kind, protocol), protocol] as const)),
+);
+
+/** Names of all maps of endpoints. */
+export const endpointsMapNames: readonly string[] = [...endpointsMaps.keys()];
+
+/** The protocol of a map of endpoints, which its keys do not name; absent for other maps and sets. */
+export function protocolOfMap(name: string): RuleProtocol | undefined {
+  return endpointsMaps.get(name);
+}
 
 /** Chains of a service port with session affinity, named as kube-proxy names them (spec 8). */
 export interface ServicePortChains {

@@ -1,6 +1,6 @@
 import type { ObjectChange } from '../ruleset/diff.ts';
 import type { Change, Plan } from '../ruleset/plan.ts';
-import type { Ruleset, RulesetObject, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
+import type { Ruleset, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
 import type { IPFamily } from '../source/objects.ts';
 import { compareNftables } from './compare.ts';
 import { tableOf } from './names.ts';
@@ -46,7 +46,7 @@ export function planNftables(
   return {
     changes: changes.flatMap(changesOf),
     scripts: nftablesScripts(changes, { live, desired: wanted, table }),
-    after: { parts: [...wanted.parts, ...foreignParts(split.live, table)] },
+    after: withForeign(wanted, split.live, table),
   };
 }
 
@@ -84,8 +84,8 @@ function changesOf({ kind, object, groups }: AttributedChange): Change[] {
   }));
 }
 
-/** What a listing holds besides our table: nothing a plan touches. */
-function foreignParts(live: readonly RulesetPart[], table: string): RulesetPart[] {
-  const foreign = live.flat().filter((object: RulesetObject) => object.table !== table);
-  return foreign.length === 0 ? [] : [foreign];
+/** The wanted ruleset, with what a listing holds besides our table: nothing that a plan touches. */
+function withForeign(wanted: Ruleset, live: readonly RulesetPart[], table: string): Ruleset {
+  const foreign = live.flatMap((part) => part.filter((object) => object.table !== table));
+  return foreign.length === 0 ? wanted : { parts: [...wanted.parts, foreign] };
 }

@@ -12,11 +12,11 @@ import {
   tableContext,
 } from './context.ts';
 import type { ClassUse, Surroundings } from './context.ts';
-import { classChain, tableOf } from './names.ts';
+import { endpointsMapNames, tableOf } from './names.ts';
 import { parseNftables } from './parse.ts';
 import { describePart } from './parts.ts';
 
-/** The holes of `nftables/table` for elements, and the set or map each belongs to. */
+/** The holes of `nftables/table` for elements, and the set or map each belongs to; there are maps of endpoints besides. */
 const holes = {
   clusterIPs: ['set', 'cluster-ips'],
   hairpinConnections: ['set', 'hairpin-connections'],
@@ -30,15 +30,17 @@ const holes = {
   clusterClassNodePorts: ['map', 'cluster-class-nodeports'],
   localClasses: ['map', 'local-class'],
   localClassNodePorts: ['map', 'local-class-nodeports'],
-  endpoints: ['map', 'endpoints'],
-  localEndpoints: ['map', 'local-endpoints'],
-  nodePortEndpoints: ['map', 'nodeport-endpoints'],
-  nodePortLocalEndpoints: ['map', 'nodeport-local-endpoints'],
 } as const satisfies Readonly<Record<string, readonly [ObjectKind, string]>>;
 
 type Hole = keyof typeof holes;
 
-const kinds = new Map<string, ObjectKind>(Object.values(holes).map(([kind, name]) => [name, kind]));
+/** Names as constants: to compare them costs less than to compare what was cut out of a text. */
+const containers = new Map<string, { readonly kind: ObjectKind; readonly name: string }>(
+  [...Object.values(holes), ...endpointsMapNames.map((name) => ['map', name] as const)].map(([kind, name]) => [
+    name,
+    { kind, name },
+  ]),
+);
 
 /** The table of one family as `nft list table` would print it; loads into an empty host with `nft -f`. */
 export function renderNftables(model: ProxyModel): string {
@@ -84,7 +86,7 @@ function renderTable(model: ProxyModel, { elements, affinitySets, affinityChains
     string
   >;
   return renderTemplate('nftables/table', {
-    ...tableContext(model, classesIn(model.servicePorts)),
+    ...tableContext(model, classesIn(model.servicePorts), elements),
     ...filled,
     affinitySets,
     affinityChains,
@@ -94,16 +96,16 @@ function renderTable(model: ProxyModel, { elements, affinitySets, affinityChains
 const usedClasses = new WeakMap<ServicePort, readonly ClassUse[]>();
 
 function classesIn(ports: readonly ServicePort[]): ClassUse[] {
-  const byChain = new Map<string, ClassUse>();
+  const uses = new Set<ClassUse>();
   for (const port of ports) {
     let classes = usedClasses.get(port);
     if (classes === undefined) {
       classes = classesOf(port);
       usedClasses.set(port, classes);
     }
-    for (const use of classes) byChain.set(classChain(use.kind, use.count), use);
+    for (const use of classes) uses.add(use);
   }
-  return [...byChain.values()].sort(
+  return [...uses].sort(
     (left, right) => Number(left.kind > right.kind) - Number(left.kind < right.kind) || left.count - right.count,
   );
 }
@@ -138,10 +140,11 @@ function servicePortPart(port: ServicePort, surroundings: Surroundings, key: str
 }
 
 function elementsObject(table: string, name: string, lines: readonly string[]): RulesetObject {
-  const kind = kinds.get(name);
-  if (kind === undefined) throw new Error(`unreachable: elements for ${name}, which is no set or map of the table`);
-  const id = objectId(table, kind, name);
-  return { id, table, kind, name, isOwned: true, definition: [], lines, isOrdered: false, tail: [] };
+  const container = containers.get(name);
+  if (container === undefined)
+    throw new Error(`unreachable: elements for ${name}, which is no set or map of the table`);
+  const id = objectId(table, container.kind, name);
+  return { id, table, ...container, isOwned: true, definition: [], lines, isOrdered: false, tail: [] };
 }
 
 function affinityObjects(port: ServicePort, surroundings: Surroundings): readonly RulesetObject[] {

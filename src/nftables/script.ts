@@ -128,7 +128,7 @@ function owned(object: RulesetObject, text: string): Segment {
 /** One command, with a line for each element: nft names the line of an element that the kernel refuses. */
 function elements(verb: 'add' | 'delete', { object, groups }: AttributedChange): Segment[] {
   const segments = groups.flatMap(({ service, removed, added }): Segment[] => {
-    const lines = verb === 'add' ? added : removed.map(keyOf);
+    const lines = verb === 'add' ? added : removed.map((line) => keyOf(object.name, line));
     if (lines.length === 0) return [];
     return [{ text: lines.map((line) => `\t${line},\n`).join(''), ...(service === undefined ? {} : { service }) }];
   });
@@ -136,8 +136,8 @@ function elements(verb: 'add' | 'delete', { object, groups }: AttributedChange):
   return [{ text: `${verb} element ${object.table} ${object.name} {\n` }, ...segments, { text: '}\n' }];
 }
 
-function keyOf(element: string): string {
-  const key = elementKey(element);
+function keyOf(name: string, element: string): string {
+  const key = elementKey(name, element);
   const end = key.indexOf(' : ');
   return end === -1 ? key : key.slice(0, end);
 }

@@ -1,5 +1,5 @@
 import type { RulesetObject, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
-import { serviceOfName } from './names.ts';
+import { protocolOfMap, serviceOfName } from './names.ts';
 import { originOf } from './parts.ts';
 import type { SplitParts } from './parts.ts';
 import { elementKey } from './spelling.ts';
@@ -17,45 +17,59 @@ export function serviceOfObject(object: RulesetObject): ServiceName | undefined 
  * port now, or to the Service that its comment or its chain names.
  */
 export function serviceOfLine({ live, desired }: Pick<SplitParts, 'live' | 'desired'>): ServiceOfLine {
-  let owners: Owners | undefined;
+  let owners: ReadonlyMap<string, ReadonlyMap<string, ServiceName>> | undefined;
+  let frontends: ReadonlyMap<string, ServiceName> | undefined;
   return (object, line) => {
-    owners ??= ownersIn([...live, ...desired]);
-    const key = frontendOf(line);
-    return owners.lines.get(object.id)?.get(line) ?? owners.frontends.get(key) ?? namedIn(line);
+    owners ??= ownersOfLines([...live, ...desired]);
+    const known = owners.get(object.id)?.get(line);
+    if (known !== undefined) return known;
+    frontends ??= ownersOfFrontends(desired);
+    return frontends.get(frontendOf(object, line)) ?? namedIn(line);
   };
 }
 
-interface Owners {
-  readonly lines: ReadonlyMap<string, ReadonlyMap<string, ServiceName>>;
-  readonly frontends: ReadonlyMap<string, ServiceName>;
-}
-
-function ownersIn(parts: readonly RulesetPart[]): Owners {
+function ownersOfLines(parts: readonly RulesetPart[]): ReadonlyMap<string, ReadonlyMap<string, ServiceName>> {
   const lines = new Map<string, Map<string, ServiceName>>();
-  const frontends = new Map<string, ServiceName>();
   for (const part of parts) {
     const service = originOf(part)?.service;
     if (service === undefined) continue;
     for (const object of part) {
       if (object.isOrdered) continue;
-      const known = lines.get(object.id) ?? new Map<string, ServiceName>();
-      lines.set(object.id, known);
+      let known = lines.get(object.id);
+      if (known === undefined) {
+        known = new Map<string, ServiceName>();
+        lines.set(object.id, known);
+      }
       for (const line of object.lines) known.set(line, service);
-      if (hasFrontends.has(object.name)) for (const line of object.lines) frontends.set(frontendOf(line), service);
     }
   }
-  return { lines, frontends };
+  return lines;
+}
+
+function ownersOfFrontends(parts: readonly RulesetPart[]): ReadonlyMap<string, ServiceName> {
+  const frontends = new Map<string, ServiceName>();
+  for (const part of parts) {
+    const service = originOf(part)?.service;
+    if (service === undefined) continue;
+    for (const object of part) {
+      if (!hasFrontends.has(object.name)) continue;
+      for (const line of object.lines) frontends.set(frontendOf(object, line), service);
+    }
+  }
+  return frontends;
 }
 
 /** Each address and port of each service port is in one of these. */
 const hasFrontends = new Set(['service-ips', 'service-nodeports', 'no-endpoint-services', 'no-endpoint-nodeports']);
 
-const frontend = /(?:^|\. )((?:[0-9a-f.:]+ \. )?(?:tcp|udp|sctp) \. \d+)/;
-
-/** The address, protocol and port, or protocol and port, in the key of an element. */
-function frontendOf(line: string): string {
-  const key = elementKey(line);
-  return frontend.exec(key)?.[1] ?? key;
+/** What is dialled, from the key of an element: address, protocol and port, or only the last two for a node port. */
+function frontendOf({ name }: RulesetObject, line: string): string {
+  const [key = ''] = elementKey(name, line).split(' : ');
+  const parts = key.split(' . ');
+  const protocol = protocolOfMap(name);
+  // The last part of a key in a map of endpoints is the slot.
+  if (protocol !== undefined) return [...parts.slice(0, -2), protocol, ...parts.slice(-2, -1)].join(' . ');
+  return parts.slice(name === 'source-ranges' ? 1 : 0).join(' . ');
 }
 
 function namedIn(line: string): ServiceName | undefined {

@@ -1,5 +1,5 @@
 import type { Ruleset, RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
-import { mapOfClass, tableOf } from './names.ts';
+import { endpointsMapNames, tableOf } from './names.ts';
 import { describePart, originOf, splitParts } from './parts.ts';
 import { elementKey } from './spelling.ts';
 
@@ -30,31 +30,26 @@ const alignments = new WeakMap<RulesetPart, RulesetPart>();
 
 function withRemembered(live: Ruleset, desired: Ruleset): Ruleset {
   let inLive: ReadonlySet<RulesetPart> | undefined;
-  let hasAny = false;
   const parts = desired.parts.map((part, index) => {
     if (live.parts[index] === part) return part;
     const aligned = alignments.get(part);
     if (aligned === undefined) return part;
     if (live.parts[index] !== aligned && !(inLive ??= new Set(live.parts)).has(aligned)) return part;
-    hasAny = true;
     return aligned;
   });
-  return hasAny ? { parts } : desired;
+  return parts.every((part, index) => part === desired.parts[index]) ? desired : { parts };
 }
 
-const slotMaps = new Set(Object.values(mapOfClass));
+const slotMaps = new Set(endpointsMapNames);
 
 function alignPart(part: RulesetPart, listed: Listed): RulesetPart {
   const origin = originOf(part);
-  let isSame = true;
   const objects = part.map((object) => {
     if (!slotMaps.has(object.name)) return object;
     const lines = alignLines(object, listed);
-    if (lines === object.lines) return object;
-    isSame = false;
-    return { ...object, lines };
+    return lines === object.lines ? object : { ...object, lines };
   });
-  if (isSame || origin === undefined) return part;
+  if (origin === undefined || objects.every((object, index) => object === part[index])) return part;
   describePart(objects, origin);
   alignments.set(part, objects);
   return objects;
@@ -98,7 +93,7 @@ interface Slot {
   readonly value: string;
 }
 
-/** `10.96.0.1 . tcp . 80 . 2 : 10.244.1.3 . 8080` */
+/** `10.96.0.1 . 80 . 2 : 10.244.1.3 . 8080` */
 function readSlot(line: string): Slot {
   const colon = line.indexOf(' : ');
   const dot = line.lastIndexOf(' . ', colon - 1);
@@ -136,7 +131,7 @@ class Listed {
     if (byFrontend === undefined) {
       byFrontend = new Map();
       for (const line of this.#linesOf(id)) {
-        const read = readSlot(elementKey(line));
+        const read = readSlot(elementKey(id, line));
         const slots = byFrontend.get(read.frontend) ?? new Map<number, string>();
         byFrontend.set(read.frontend, slots.set(read.slot, read.value));
       }

@@ -1,4 +1,5 @@
 import { parseAddress } from '../ruleset/walk-address.ts';
+import { protocolOfMap } from './names.ts';
 import type { RulesetObject } from '../ruleset/ruleset.ts';
 
 /**
@@ -6,15 +7,15 @@ import type { RulesetObject } from '../ruleset/ruleset.ts';
  * differently, names of protocols are missing where /etc/protocols is, IPv6 addresses have several forms, and
  * comments do nothing.
  */
-export function lineKey(object: Pick<RulesetObject, 'kind'>, line: string): string {
-  return object.kind === 'set' || object.kind === 'map' ? elementKey(line) : ruleKey(line);
+export function lineKey(object: Pick<RulesetObject, 'kind' | 'name'>, line: string): string {
+  return object.kind === 'set' || object.kind === 'map' ? elementKey(object.name, line) : ruleKey(line);
 }
 
-/** An element in canonical form: `10.96.0.1 . tcp . 80 : drop`. */
-export function elementKey(line: string): string {
+/** An element of the set or map `name` in canonical form: `10.96.0.1 . tcp . 80 : drop`. */
+export function elementKey(name: string, line: string): string {
   const words = withoutComment(line).replace(counter, '').replace(times, '').split(' ');
   let isKey = true;
-  let isProtocolKnown = false;
+  let isProtocolKnown = protocolOfMap(name) !== undefined;
   return words
     .map((word) => {
       if (word === ':') isKey = false;
@@ -78,7 +79,6 @@ function ruleKey(line: string): string {
     .replaceAll(/\b0x[0-9a-f]+\b/g, (hex) => String(Number(hex)))
     .replace(/\bdnat (ip6? )?(?:addr \. port )?to\b/, 'dnat to')
     .replace(/\breject with icmp(?:v6|x)? (?:type )?port-unreachable$/, 'reject')
-    .replace(/\bl4proto \{([^}]*)\}/, (_, set: string) => `l4proto { ${protocolSet(set)} }`)
     .replace(/\bl4proto (6|17|132)\b/, (_, number: string) => `l4proto ${protocols.get(number) ?? number}`)
     .split(' ')
     .map(canonicalWord)
@@ -90,14 +90,6 @@ const operators = new Map([
   ['and', '&'],
   ['xor', '^'],
 ]);
-
-function protocolSet(set: string): string {
-  const names = set.split(',').map((name) => name.trim());
-  return names
-    .map((name) => protocols.get(name) ?? name)
-    .sort()
-    .join(', ');
-}
 
 function canonicalWord(word: string): string {
   const [, address, port] = /^\[([0-9a-f:.]+)\](:\d+)$/.exec(word) ?? [];
@@ -148,8 +140,9 @@ function setKey(line: string): string[] {
 const types = [
   ['ip daddr', 'ipv4_addr'],
   ['ip6 daddr', 'ipv6_addr'],
-  ['meta l4proto', 'inet_proto'],
-  ['th dport', 'inet_service'],
+  ['tcp dport', 'inet_service'],
+  ['udp dport', 'inet_service'],
+  ['sctp dport', 'inet_service'],
   ['numgen random mod 65536', 'integer'],
 ] as const;
 

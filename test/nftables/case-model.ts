@@ -39,9 +39,10 @@ export async function modelsOf(name: string): Promise<readonly ProxyModel[]> {
   return (['IPv4', 'IPv6'] as const).map((family) => buildModel(state, modelOptions(config, host, family)));
 }
 
-function isOurs({ kind, metadata, spec }: Document): boolean {
-  const isForOther = kind === 'Service' && metadata.labels?.['service.kubernetes.io/service-proxy-name'] !== undefined;
-  return !isForOther && metadata.labels?.['service.kubernetes.io/headless'] === undefined && spec?.clusterIP !== 'None';
+/** What our watches ask for. */
+function isOurs({ kind, metadata: { labels = {} }, spec }: Document): boolean {
+  if (kind === 'EndpointSlice') return labels['service.kubernetes.io/headless'] === undefined;
+  return labels['service.kubernetes.io/service-proxy-name'] === undefined && spec?.clusterIP !== 'None';
 }
 
 /** The table that kube-proxy wrote in a recorded case. */
