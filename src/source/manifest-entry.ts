@@ -32,7 +32,7 @@ export function entriesOf(document: ManifestDocument): { entries: readonly Entry
 
   function collect(raw: unknown, path: FieldPath, member?: { kind: string; apiVersion: string }): void {
     const wrong = (message: string): void => {
-      problems.push({ ...placeOf(document, path), message, ...hintForDocument(document.text) });
+      problems.push({ ...placeOf(document, path), message, ...hintForDocument(document) });
     };
     if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
       wrong(`an object with apiVersion and kind was expected, not ${Array.isArray(raw) ? 'a list' : describe(raw)}`);
@@ -91,7 +91,7 @@ function decodeProblem(
     field: fieldName(field),
     message: `${kind} in version ${goQuote(version)} cannot be handled as a ${kind}: ${message}`,
     ...(first?.message.startsWith('unknown field') ? hintForUnknownField(field, shape) : {}),
-    ...hintForDocument(document.text),
+    ...hintForDocument(document),
   };
 }
 
@@ -113,7 +113,7 @@ export function refusal(
     causes,
     ...(more.detail === undefined ? {} : { detail: more.detail }),
     ...hintForCauses(causes),
-    ...hintForDocument(document.text),
+    ...hintForDocument(document),
   };
 }
 

@@ -1,14 +1,15 @@
 import type { Shape, StructShape } from './admission/shape.ts';
 import type { Cause } from './problem.ts';
+import type { ManifestDocument } from './yaml.ts';
 import type { FieldPath } from './yaml-position.ts';
 
 interface Hinted {
   readonly hint?: string;
 }
 
-/** What is usually behind any problem of a document that looks like this. */
-export function hintForDocument(text: string): Hinted {
-  if (!text.includes('{{')) return {};
+/** What is usually behind any problem of a document like this. */
+export function hintForDocument({ isTemplate }: ManifestDocument): Hinted {
+  if (!isTemplate) return {};
   return { hint: 'this is a Helm template: render it first, for instance with `helm template`' };
 }
 

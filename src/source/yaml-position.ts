@@ -17,9 +17,13 @@ export interface Position {
  */
 export function positionsIn(text: string, schema: Schema): (path: FieldPath) => Position {
   let tree: TreeNode | undefined;
+  let lineStarts: readonly number[] | undefined;
   return (path) => {
     tree ??= treeOf(text, schema);
-    return lineAndColumn(text, offsetOf(tree, path));
+    lineStarts ??= startsOfLines(text);
+    const offset = skipBlanks(text, offsetOf(tree, path));
+    const line = countUpTo(lineStarts, offset);
+    return { line, column: offset - (lineStarts[line - 1] ?? 0) + 1 };
   };
 }
 
@@ -66,8 +70,8 @@ function offsetOf(tree: TreeNode, path: FieldPath): number {
 
 /** A node that might have been the key of a mapping, but was not, was first read as a child of itself. */
 function content(node: TreeNode): TreeNode {
-  const [only, ...others] = node.children;
-  const isItself = only !== undefined && others.length === 0 && !only.isKey && only.result === node.result;
+  const [only] = node.children;
+  const isItself = node.children.length === 1 && only?.isKey === false && only.result === node.result;
   return isItself ? content(only) : node;
 }
 
@@ -83,8 +87,25 @@ function childOf(node: TreeNode, step: string | number): { offset: number; value
   return value === undefined || value.isKey ? { offset: key.offset } : { offset: key.offset, value };
 }
 
-function lineAndColumn(text: string, offset: number): Position {
-  const skipped = /^(?:[\s,]|- |#[^\n]*\n)*/.exec(text.slice(offset, offset + 4000))?.[0] ?? '';
-  const before = text.slice(0, offset + skipped.length);
-  return { line: before.split('\n').length, column: before.length - before.lastIndexOf('\n') };
+function skipBlanks(text: string, offset: number): number {
+  const blanks = /^(?:[\s,]|- |#[^\n]*\n)*/.exec(text.slice(offset, offset + 4000))?.[0] ?? '';
+  return offset + blanks.length;
+}
+
+function startsOfLines(text: string): readonly number[] {
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  return starts;
+}
+
+/** How many of the sorted numbers are not greater than the limit. */
+function countUpTo(sorted: readonly number[], limit: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] ?? 0) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

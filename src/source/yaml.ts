@@ -17,7 +17,8 @@ export interface ManifestDocument {
   readonly document: number;
   /** Line of the first thing in it, from 1. */
   readonly line: number;
-  readonly text: string;
+  /** It holds what Helm would have replaced. */
+  readonly isTemplate: boolean;
   readonly value: unknown;
   /** Where a field stands, or else what encloses it. Parses the document again: for errors only. */
   readonly positionOf: (path: FieldPath) => Position;
@@ -55,7 +56,7 @@ export function parseDocuments({ file, text }: ManifestText): {
     try {
       const value = parse(chunk.text);
       const line = chunk.line + leadingLines(chunk.text);
-      documents.push({ file, document, line, text: chunk.text, value, positionOf });
+      documents.push({ file, document, line, isTemplate: chunk.text.includes('{{'), value, positionOf });
     } catch (error) {
       problems.push({ file, document, ...syntaxProblem(error, chunk) });
     }
