@@ -1,0 +1,73 @@
+import { runningProcesses } from '../kernel/processes.ts';
+import type { CommandEffects, CommandOptions } from './command.ts';
+import { checkApi } from './doctor-api.ts';
+import { checkIptablesFeatures, checkNftFeatures } from './doctor-features.ts';
+import type { Finding, Sight } from './doctor-finding.ts';
+import { checkFirewalls } from './doctor-firewalls.ts';
+import { readHoldings } from './doctor-holdings.ts';
+import { checkLock, checkRights } from './doctor-host.ts';
+import { checkHolders } from './doctor-rules.ts';
+import {
+  checkBridges,
+  checkConntrack,
+  checkForwarding,
+  checkPortRanges,
+  checkReversePath,
+  checkRouteLocalnet,
+} from './doctor-sysctls.ts';
+import { doctorText } from './doctor-text.ts';
+import { checkTools, checkVersions } from './doctor-tools.ts';
+import { readConfig } from './input.ts';
+import { iptablesVariant, openKernel } from './kernel.ts';
+import { outputFormat, palette, printValue } from './output.ts';
+
+/** Looks whether this node is fit for Services, and changes nothing. 0 no problem, 1 problems, 2 trouble. */
+export async function doctor(options: CommandOptions, effects: CommandEffects): Promise<number> {
+  const format = outputFormat(options.output, ['text', 'json', 'yaml']);
+  const config = await readConfig(options, effects);
+  const kernel = await openKernel(effects.env);
+  const variant = await iptablesVariant(kernel, config);
+  const sight = { ...kernel, config, env: effects.env, processes: await runningProcesses() };
+  const findings = await findingsOf(sight, variant);
+  if (format === 'text') effects.print(doctorText(findings, palette(effects)));
+  else await printValue({ findings: findings.toSorted(byGravity) }, format, effects);
+  return findings.some(({ level }) => level === 'problem') ? 1 : 0;
+}
+
+async function findingsOf(sight: Sight, variant: Parameters<typeof checkLock>[1]): Promise<readonly Finding[]> {
+  const holdings = await readHoldings(sight);
+  const findings = await Promise.all([
+    checkVersions(sight),
+    checkTools(sight),
+    checkRights(sight, variant),
+    checkHolders(sight, holdings),
+    checkFeatures(sight, variant),
+    checkForwarding(sight),
+    checkReversePath(sight),
+    checkRouteLocalnet(sight, holdings),
+    checkBridges(sight),
+    checkConntrack(sight),
+    checkPortRanges(sight),
+    checkFirewalls(sight, holdings),
+    checkLock(sight, variant),
+    checkApi(sight),
+  ]);
+  return findings.flat();
+}
+
+/** What the other mode cannot do here is worth knowing before a change of mode, but no problem. */
+async function checkFeatures(sight: Sight, variant: Parameters<typeof checkLock>[1]): Promise<readonly Finding[]> {
+  const isNftables = sight.config.mode === 'nftables';
+  const [ofIptables, ofNft] = await Promise.all([checkIptablesFeatures(sight, variant), checkNftFeatures(sight)]);
+  return [...(isNftables ? ofIptables.map(asWarning) : ofIptables), ...(isNftables ? ofNft : ofNft.map(asWarning))];
+}
+
+function asWarning(finding: Finding): Finding {
+  return finding.level === 'problem' ? { ...finding, level: 'warning' } : finding;
+}
+
+const gravity = { problem: 0, warning: 1, ok: 2 } as const;
+
+function byGravity(left: Finding, right: Finding): number {
+  return gravity[left.level] - gravity[right.level];
+}
