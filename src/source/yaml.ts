@@ -45,9 +45,8 @@ export function parseDocuments({ file, text }: ManifestText): {
 } {
   const documents: ManifestDocument[] = [];
   const problems: Problem[] = [];
-  let document = 0;
   for (const chunk of chunks(text.startsWith('\uFEFF') ? text.slice(1) : text)) {
-    document += 1;
+    const document = documents.length + problems.length + 1;
     const positionInChunk = positionsIn(chunk.text, schema);
     const positionOf = (path: FieldPath): Position => {
       const { line, column } = positionInChunk(path);
@@ -55,6 +54,7 @@ export function parseDocuments({ file, text }: ManifestText): {
     };
     try {
       const value = parse(chunk.text);
+      if (value === null || value === undefined) continue;
       const line = chunk.line + leadingLines(chunk.text);
       documents.push({ file, document, line, isTemplate: chunk.text.includes('{{'), value, positionOf });
     } catch (error) {

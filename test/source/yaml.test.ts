@@ -21,7 +21,7 @@ describe('YAML', () => {
     ['numbers of any base', 'a: [0x50, 0o17, 0b11, 8e1, -3, +4]\n', [{ a: [80, 15, 3, 80, -3, 4] }]],
     ['booleans as kubectl does', 'a: [yes, Off, true, "yes"]\n', [{ a: [true, false, true, 'yes'] }]],
     ['anchors and merges', 'a: &a {b: 1}\nc: {<<: *a, d: 2}\n', [{ a: { b: 1 }, c: { b: 1, d: 2 } }]],
-    ['nothing at all', '\n# nothing\n---\n', []],
+    ['nothing at all', '\n# nothing\n---\nnull\n--- ~\n', []],
   ];
   for (const [what, text, expected] of readings) {
     it(`reads ${what}`, () => {
