@@ -349,6 +349,27 @@ describe('manifests', () => {
     expect(state.slices.get('default/web')?.[0]?.ports).to.deep.equal([{ name: '', protocol: 'TCP', port: 70_000 }]);
   });
 
+  it('refuses slices beyond the limits of the API', () => {
+    const list = (count: number, item: (index: number) => string): string =>
+      `[${Array.from({ length: count }, (_, index) => item(index)).join(', ')}]`;
+    const slice = (rest: string): string =>
+      `apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\naddressType: IPv4\n${rest}\n`;
+    const endpoint = (more: string): string => `{addresses: [10.0.0.1]${more}}`;
+    const words = (rest: string): string[] => read(slice(rest)).problems.map(({ message }) => message);
+    const refusal = 'EndpointSlice.discovery.k8s.io "a" is invalid:';
+    expect(words(`endpoints: ${list(1000, () => endpoint(''))}`)).to.deep.equal([]);
+    expect(words(`endpoints: ${list(1001, () => endpoint(''))}`)).to.deep.equal([
+      `${refusal} endpoints: Too many: 1001: must have at most 1000 items`,
+    ]);
+    expect(words(`endpoints: [{addresses: ${list(101, () => '10.0.0.1')}}]`)).to.deep.equal([
+      `${refusal} endpoints[0].addresses: Too many: 101: must have at most 100 items`,
+    ]);
+    const zones = list(9, (index) => `{name: zone-${index}}`);
+    expect(words(`endpoints: [${endpoint(`, hints: {forZones: ${zones}}`)}]`)).to.deep.equal([
+      `${refusal} endpoints[0].hints.forZones: Too many: 9: must have at most 8 items`,
+    ]);
+  });
+
   it('reads old slices, with a warning', () => {
     const { state, warnings } = read(
       'apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\nmetadata: {name: a, labels: {kubernetes.io/service-name: web}}\naddressType: IPv4\nendpoints:\n- addresses: [10.0.0.1]\n  topology: {kubernetes.io/hostname: n, topology.kubernetes.io/zone: z}\n',
