@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { apiService, apiSlice, createClusterLab } from '../support/cluster-lab.ts';
+import type { ClusterLab } from '../support/cluster-lab.ts';
 import type { Fault } from '../support/fake-api-fault.ts';
 import type { FakeApiServer } from '../support/fake-api-server.ts';
 import { startFakeApiServer } from '../support/fake-api-server.ts';
@@ -34,6 +35,14 @@ const faults: readonly Fault[] = [
 const emptyLists: readonly Fault[] = [{ kind: 'empty' }, { kind: 'nullItems' }];
 
 describe('cluster source: random changes and random faults', () => {
+  let server: FakeApiServer;
+  let lab: ClusterLab;
+
+  afterEach(async () => {
+    await lab.end();
+    await server.goDown();
+  });
+
   // A small cluster believes an empty list until the next one: there the quiet spell begins with a list.
   for (const { seed, withEmptyLists } of [
     { seed: 11, withEmptyLists: false },
@@ -44,9 +53,9 @@ describe('cluster source: random changes and random faults', () => {
     it(`shows what the server holds after each quiet spell (seed ${seed})`, async () => {
       const random = randomFrom(seed);
       const chosen = withEmptyLists ? [...faults, ...emptyLists] : faults;
-      const server = await startFakeApiServer();
+      server = await startFakeApiServer();
       for (let n = 0; n < 40; n += 1) change(server, random);
-      const lab = createClusterLab(server);
+      lab = createClusterLab(server);
       await lab.ready();
       for (let spell = 0; spell < 4; spell += 1) {
         for (let step = 0; step < 20; step += 1) {
@@ -63,8 +72,6 @@ describe('cluster source: random changes and random faults', () => {
         await lab.clock.runUntil('calm', isRight, { withinMs: 100_000, stepMs: 500 }).catch(() => undefined);
         expect(seen(lab.source.snapshot())).to.equal(shown(server));
       }
-      await lab.end();
-      await server.goDown();
     });
   }
 });
