@@ -69,7 +69,7 @@ async function answerFinding(credentials: Credentials): Promise<Finding> {
     return {
       code,
       level: 'problem',
-      what: `the API server at ${credentials.server.host} does not answer: ${(error as Error).message}`,
+      what: `asking the API server at ${credentials.server.host} failed: ${(error as Error).message}`,
       means: 'the rules stay as they are; changes of Services are not learned of',
       do: 'look at the server, the way to it, and the credentials',
       show: `curl -k ${new URL('/version', credentials.server).href}`,

@@ -51,7 +51,7 @@ export async function checkLock({ files, env }: Sight, variant: Variant): Promis
       },
     ];
   }
-  if ((await isContainer(env)) && !(await isMounted(files, path))) {
+  if ((await isContainer({ env, files })) && !(await isMounted(files, path))) {
     return [
       {
         code,
@@ -82,15 +82,10 @@ async function writeRefusal(path: string): Promise<string | undefined> {
   );
 }
 
-async function isContainer(env: Sight['env']): Promise<boolean> {
+async function isContainer({ env, files }: Pick<Sight, 'env' | 'files'>): Promise<boolean> {
   if (env['KUBERNETES_SERVICE_HOST'] !== undefined) return true;
-  const marks = ['/.dockerenv', '/run/.containerenv'].map((path) =>
-    access(path).then(
-      () => true,
-      () => false,
-    ),
-  );
-  return (await Promise.all(marks)).includes(true);
+  const marks = await Promise.all(['/.dockerenv', '/run/.containerenv'].map((path) => textOf(files, path)));
+  return marks.some((text) => text !== undefined);
 }
 
 /** Whether the path, or the directory it is in, comes from outside the container. */
