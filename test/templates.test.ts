@@ -4,7 +4,13 @@ import { expect } from 'chai';
 import Handlebars from 'handlebars';
 import { buildModel } from '../src/model/build.ts';
 import type { ModelOptions } from '../src/model/options.ts';
-import { chainsContext, filterContext, filterServicePortContext, natContext, natServicePortContext, surroundingsOf } from '../src/iptables/context.ts';
+import {
+  filterContext,
+  filterServicePortContext,
+  natContext,
+  natServicePortContext,
+  surroundingsOf,
+} from '../src/iptables/context.ts';
 import { endpoint, modelOptions, port, service, slice, state } from './support/state.ts';
 
 const templates = join(import.meta.dirname, '..', 'templates', 'iptables');
@@ -34,9 +40,8 @@ function contexts(options: Partial<ModelOptions>): Map<string, object[]> {
   const counters = { counters: true };
   const surroundings = surroundingsOf(model, counters);
   return new Map<string, object[]>([
-    ['nat.hbs', [{ ...natContext(model), declarations: '', rules: '' }]],
+    ['nat.hbs', [{ ...natContext(model), rules: '' }]],
     ['filter.hbs', [{ ...filterContext(model, counters), rules: '' }]],
-    ['declarations.hbs', model.servicePorts.map(chainsContext)],
     ['service-port-nat.hbs', model.servicePorts.map((one) => natServicePortContext(one, surroundings))],
     ['service-port-filter.hbs', model.servicePorts.map(filterServicePortContext)],
   ]);

@@ -5,23 +5,27 @@ import { objectId, objectsOf } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
 import { isServicePortChain, kubeletSharedChain } from './ownership.ts';
 
+/** What differs and is worth a write, and the live ruleset after it was written. */
+export interface Comparison {
+  readonly changes: readonly ObjectChange[];
+  readonly after: (changes: readonly ObjectChange[]) => Ruleset;
+}
+
 /**
  * What differs between two rulesets and is worth a write. Whether packets are counted is not, and neither are the
  * comments that kube-proxy leaves out of rules per endpoint above 1000 endpoints.
  */
-export function compareIptables(live: Ruleset, desired: Ruleset): ObjectChange[] {
-  const { live: liveObjects, desired: desiredObjects, common } = differing(live, desired);
+export function compareIptables(live: Ruleset, desired: Ruleset): Comparison {
+  const found = differing(live, desired);
   const settled = {
-    live: withoutSettledCounters(liveObjects, desired),
-    desired: withoutSettledCounters(desiredObjects, live),
-    common,
+    live: withoutSettledCounters(found.live, desired),
+    desired: withoutSettledCounters(found.desired, live),
+    common: found.common,
   };
-  return diff(settled, iptablesLineKey).filter((change) => !isSharedRemoval(change));
-}
-
-/** The live ruleset after the changes were made. */
-export function appliedIptables(live: Ruleset, desired: Ruleset, changes: readonly ObjectChange[]): Ruleset {
-  return applied(desired, differing(live, desired), changes, iptablesLineKey);
+  return {
+    changes: diff(settled, iptablesLineKey).filter((change) => !isSharedRemoval(change)),
+    after: (changes) => applied(desired, found, changes, iptablesLineKey),
+  };
 }
 
 const nodePorts = objectId('nat', 'chain', 'KUBE-NODEPORTS');

@@ -1,6 +1,6 @@
 import { servicePortName } from '../model/model.ts';
 import type { Endpoint, LocalDetector, ProxyModel, ServicePort } from '../model/model.ts';
-import { endpointChain, servicePortChains } from './names.ts';
+import { servicePortChains } from './names.ts';
 import type { ServicePortChains } from './names.ts';
 import { printedProbability } from './probability.ts';
 
@@ -52,29 +52,28 @@ export function filterContext(model: ProxyModel, options: { readonly counters: b
   };
 }
 
-/** The chains that exist for a service port, callees before callers. */
-export function chainsContext(port: ServicePort) {
-  const chains = servicePortChains(port);
-  const names = port.reachableEndpoints.map((endpoint) => endpointChain(port, endpoint));
-  if (port.clusterEndpoints.length > 0) names.push(chains.cluster);
-  if (port.localEndpoints.length > 0) names.push(chains.local);
-  if (usesExternalChain(port)) names.push(chains.external);
-  if (usesFirewallChain(port)) names.push(chains.firewall);
-  return { chains: names.map((chain) => ({ chain })) };
-}
-
 /** Holes of `iptables/service-port-nat` (spec 7.4, 7.5). */
 export function natServicePortContext(port: ServicePort, surroundings: Surroundings) {
   const chains = servicePortChains(port);
-  const captured = captureOf(port);
+  const { name, protocol, port: number } = captureOf(port);
   const pods = podsOf(surroundings.localDetector);
   const servesClusterIP = port.internalVerdict === 'dnat';
   const usesExternal = usesExternalChain(port);
   const isLocalExternal = port.externalPolicy === 'Local';
-  const external = (address: string, chain: string) => ({ ...captured, address: host(address, port.family), chain });
+  const captured = (address: string, chain: string) => ({
+    name,
+    protocol,
+    port: number,
+    address: host(address, port.family),
+    chain,
+  });
+  const hasFirewall = usesFirewallChain(port);
   const servesNodePort = port.nodePort !== undefined && port.hasEndpoints;
   return {
-    ...captured,
+    name,
+    protocol,
+    port: number,
+    chains: chainsOf(port, chains).map((chain) => ({ chain })),
     clusterIP: host(port.clusterIP, port.family),
     nodePort: String(port.nodePort ?? ''),
     internalChain: port.internalPolicy === 'Local' ? chains.local : chains.cluster,
@@ -83,23 +82,33 @@ export function natServicePortContext(port: ServicePort, surroundings: Surroundi
     firewallChain: chains.firewall,
     externalPolicyChain: isLocalExternal ? chains.local : chains.cluster,
     servesClusterIP,
-    externalIPs: port.hasEndpoints ? port.externalIPs.map((ip) => external(ip, chains.external)) : [],
+    externalIPs: port.hasEndpoints ? port.externalIPs.map((ip) => captured(ip, chains.external)) : [],
     loadBalancerIPs: port.hasEndpoints
-      ? port.loadBalancerIPs.map((ip) => external(ip, usesFirewallChain(port) ? chains.firewall : chains.external))
+      ? port.loadBalancerIPs.map((ip) => captured(ip, hasFirewall ? chains.firewall : chains.external))
       : [],
     servesNodePort,
     localhostCounter: servesNodePort && surroundings.countsLocalhost ? localhostCounter : '',
     masqueradesClusterIP: servesClusterIP && (surroundings.masqueradeAll || pods.podSource),
     keptRange: surroundings.masqueradeAll ? '' : pods.podRange,
     keptInterface: surroundings.masqueradeAll ? '' : pods.podInterface,
-    ...pods,
+    podSource: pods.podSource,
+    podRange: pods.podRange,
+    podInterface: pods.podInterface,
     masqueradesExternal: usesExternal && !isLocalExternal,
     keepsExternalSource: usesExternal && isLocalExternal,
     servesExternal: usesExternal && port.externalVerdict === 'dnat',
-    allowedSources: usesFirewallChain(port) ? allowedSources(port, chains, captured.name) : [],
-    hasFirewall: usesFirewallChain(port),
-    ...endpointContexts(port, chains, surroundings),
+    allowedSources: hasFirewall ? allowedSources(port, chains, name) : [],
+    hasFirewall,
+    affinities: affinityContexts(port, chains, surroundings),
+    choices: choiceContexts(port, chains, surroundings),
+    endpoints: endpointContexts(port, chains, surroundings),
   };
+}
+
+/** Whether a service port has any rule in the filter table: most have none. */
+export function hasFilterRules(port: ServicePort): boolean {
+  const refuses = port.internalVerdict !== 'dnat' || port.externalVerdict !== 'dnat';
+  return refuses || usesFirewallChain(port) || port.healthCheckNodePort !== undefined;
 }
 
 /** Holes of `iptables/service-port-filter` (spec 7.4). */
@@ -141,6 +150,16 @@ export function filterServicePortContext(port: ServicePort) {
   };
 }
 
+/** The chains that exist for a service port, callees before callers. */
+function chainsOf(port: ServicePort, chains: ServicePortChains): string[] {
+  const names = [...chains.endpoints.values()];
+  if (port.clusterEndpoints.length > 0) names.push(chains.cluster);
+  if (port.localEndpoints.length > 0) names.push(chains.local);
+  if (usesExternalChain(port)) names.push(chains.external);
+  if (usesFirewallChain(port)) names.push(chains.firewall);
+  return names;
+}
+
 function captureOf(port: ServicePort): { name: string; protocol: string; port: string } {
   return { name: servicePortName(port), protocol: port.protocol.toLowerCase(), port: String(port.port) };
 }
@@ -177,43 +196,66 @@ function allowedSources(port: ServicePort, chains: ServicePortChains, name: stri
   }));
 }
 
-function endpointContexts(port: ServicePort, chains: ServicePortChains, surroundings: Surroundings) {
-  const seconds = port.affinityTimeoutSeconds;
-  const { name, protocol } = captureOf(port);
-  const hasComment = surroundings.hasEndpointComments;
-  const mask = port.family === 'IPv6' ? 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff' : '255.255.255.255';
-  const endpointChains = new Map(port.reachableEndpoints.map((endpoint) => [endpoint, endpointChain(port, endpoint)]));
-  const named = (endpoint: Endpoint) => ({
-    name,
-    hasComment,
-    endpoint: endpoint.key,
-    endpointChain: endpointChains.get(endpoint) ?? '',
-  });
-  const policies = [
-    { chain: chains.cluster, endpoints: port.clusterEndpoints },
-    { chain: chains.local, endpoints: port.localEndpoints },
-  ];
-  return {
-    affinities:
-      seconds === undefined
-        ? []
-        : policies.flatMap(({ chain, endpoints }) =>
-            endpoints.map((endpoint) => ({ ...named(endpoint), chain, mask, seconds: String(seconds) })),
-          ),
-    choices: policies.flatMap(({ chain, endpoints }) =>
-      endpoints.map((endpoint, index) => {
-        const remaining = endpoints.length - index;
-        return { ...named(endpoint), chain, probability: remaining === 1 ? '' : printedProbability(remaining) };
-      }),
-    ),
-    endpoints: port.reachableEndpoints.map((endpoint) => ({
-      ...named(endpoint),
-      protocol,
-      address: host(endpoint.address, port.family),
-      hasAffinity: seconds !== undefined,
-      mask,
+/** One rule for each endpoint of each policy chain: a client that came before goes where it went. */
+function affinityContexts(port: ServicePort, chains: ServicePortChains, { hasEndpointComments }: Surroundings) {
+  if (port.affinityTimeoutSeconds === undefined) return [];
+  const seconds = String(port.affinityTimeoutSeconds);
+  const name = servicePortName(port);
+  return policies(port, chains).flatMap(({ chain, endpoints }) =>
+    endpoints.map(({ key }) => ({
+      name,
+      hasComment: hasEndpointComments,
+      endpoint: key,
+      endpointChain: chains.endpoints.get(key) ?? '',
+      chain,
+      mask: wholeAddressMask(port),
+      seconds,
     })),
-  };
+  );
+}
+
+/** One rule for each endpoint of each policy chain: chosen with a probability that makes all equal; the last always. */
+function choiceContexts(port: ServicePort, chains: ServicePortChains, { hasEndpointComments }: Surroundings) {
+  const name = servicePortName(port);
+  return policies(port, chains).flatMap(({ chain, endpoints }) =>
+    endpoints.map(({ key }, index) => ({
+      name,
+      hasComment: hasEndpointComments,
+      endpoint: key,
+      endpointChain: chains.endpoints.get(key) ?? '',
+      chain,
+      probability: index === endpoints.length - 1 ? '' : printedProbability(endpoints.length - index),
+    })),
+  );
+}
+
+function endpointContexts(port: ServicePort, chains: ServicePortChains, { hasEndpointComments }: Surroundings) {
+  const name = servicePortName(port);
+  const protocol = port.protocol.toLowerCase();
+  return port.reachableEndpoints.map(({ key, address }) => ({
+    name,
+    protocol,
+    hasComment: hasEndpointComments,
+    endpoint: key,
+    endpointChain: chains.endpoints.get(key) ?? '',
+    address: host(address, port.family),
+    hasAffinity: port.affinityTimeoutSeconds !== undefined,
+    mask: wholeAddressMask(port),
+  }));
+}
+
+function policies(
+  port: ServicePort,
+  chains: ServicePortChains,
+): readonly { readonly chain: string; readonly endpoints: readonly Endpoint[] }[] {
+  const cluster = { chain: chains.cluster, endpoints: port.clusterEndpoints };
+  return port.localEndpoints.length === 0
+    ? [cluster]
+    : [cluster, { chain: chains.local, endpoints: port.localEndpoints }];
+}
+
+function wholeAddressMask({ family }: ServicePort): string {
+  return family === 'IPv6' ? 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff' : '255.255.255.255';
 }
 
 /** A single address as the tools print it. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { servicePortName } from '../model/model.ts';
-import type { Endpoint, ServicePort } from '../model/model.ts';
+import type { ServicePort } from '../model/model.ts';
 
 /** Chains that hold rules for one service port (spec 6.1). A name has at most 25 of the 28 characters there are. */
 export interface ServicePortChains {
@@ -10,27 +10,25 @@ export interface ServicePortChains {
   readonly local: string;
   readonly external: string;
   readonly firewall: string;
+  /** By `Endpoint.key`. */
+  readonly endpoints: ReadonlyMap<string, string>;
 }
 
 /** Beginnings of the names of chains that come and go with Services. */
 export const servicePortChainPrefixes = ['KUBE-SVC-', 'KUBE-SVL-', 'KUBE-EXT-', 'KUBE-FW-', 'KUBE-SEP-'] as const;
 
 export function servicePortChains(port: ServicePort): ServicePortChains {
-  const hash = shortHash(identity(port));
+  const identity = servicePortName(port) + port.protocol.toLowerCase();
+  const hash = shortHash(identity);
+  const endpoints = new Map<string, string>();
+  for (const { key } of port.reachableEndpoints) endpoints.set(key, `KUBE-SEP-${shortHash(identity + key)}`);
   return {
     cluster: `KUBE-SVC-${hash}`,
     local: `KUBE-SVL-${hash}`,
     external: `KUBE-EXT-${hash}`,
     firewall: `KUBE-FW-${hash}`,
+    endpoints,
   };
-}
-
-export function endpointChain(port: ServicePort, endpoint: Endpoint): string {
-  return `KUBE-SEP-${shortHash(identity(port) + endpoint.key)}`;
-}
-
-function identity(port: ServicePort): string {
-  return servicePortName(port) + port.protocol.toLowerCase();
 }
 
 const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';

@@ -1,7 +1,7 @@
 import type { ObjectChange } from '../ruleset/diff.ts';
 import type { Change, Plan } from '../ruleset/plan.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
-import { appliedIptables, compareIptables } from './compare.ts';
+import { compareIptables } from './compare.ts';
 import { isServicePortChain } from './ownership.ts';
 import { iptablesScripts } from './script.ts';
 import type { IptablesTarget } from './script.ts';
@@ -27,13 +27,12 @@ export function planIptables(
   target: IptablesTarget,
   isWithheld: (service: ServiceName) => boolean = () => false,
 ): IptablesPlan {
-  const objects = attribute(compareIptables(live, desired), live, desired).flatMap((change) =>
-    withoutWithheld(change, isWithheld),
-  );
+  const comparison = compareIptables(live, desired);
+  const objects = attribute(comparison.changes, live, desired).flatMap((change) => withoutWithheld(change, isWithheld));
   return {
     changes: objects.flatMap(changesOf),
     scripts: iptablesScripts(objects, { live, desired }, target),
-    after: appliedIptables(live, desired, objects),
+    after: comparison.after(objects),
   };
 }
 

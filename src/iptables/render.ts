@@ -2,9 +2,9 @@ import type { ProxyModel, ServicePort } from '../model/model.ts';
 import type { Ruleset, RulesetPart } from '../ruleset/ruleset.ts';
 import { renderTemplate } from '../template.ts';
 import {
-  chainsContext,
   filterContext,
   filterServicePortContext,
+  hasFilterRules,
   natContext,
   natServicePortContext,
   surroundingsOf,
@@ -19,7 +19,6 @@ export interface IptablesOptions {
 
 /** What one service port contributes to each part of the text. */
 interface Fragment {
-  readonly declarations: string;
   readonly nat: string;
   readonly filter: string;
 }
@@ -29,7 +28,7 @@ export function renderIptables(model: ProxyModel, options: IptablesOptions): str
   const surroundings = surroundingsOf(model, options);
   const fragments = model.servicePorts.map((port) => renderServicePort(port, surroundings));
   const join = (part: keyof Fragment) => fragments.map((fragment) => fragment[part]).join('');
-  return renderTables(model, options, { declarations: join('declarations'), nat: join('nat'), filter: join('filter') });
+  return renderTables(model, options, { nat: join('nat'), filter: join('filter') });
 }
 
 /**
@@ -47,20 +46,19 @@ export function desiredIptables(model: ProxyModel, options: IptablesOptions): Ru
   };
 }
 
-const emptyFragment: Fragment = { declarations: '', nat: '', filter: '' };
+const emptyFragment: Fragment = { nat: '', filter: '' };
 
-function renderTables(model: ProxyModel, options: IptablesOptions, { declarations, nat, filter }: Fragment): string {
+function renderTables(model: ProxyModel, options: IptablesOptions, { nat, filter }: Fragment): string {
   return (
     renderTemplate('iptables/filter', { ...filterContext(model, options), rules: filter }) +
-    renderTemplate('iptables/nat', { ...natContext(model), declarations, rules: nat })
+    renderTemplate('iptables/nat', { ...natContext(model), rules: nat })
   );
 }
 
 function renderServicePort(port: ServicePort, surroundings: Surroundings): Fragment {
   return {
-    declarations: renderTemplate('iptables/declarations', chainsContext(port)),
     nat: renderTemplate('iptables/service-port-nat', natServicePortContext(port, surroundings)),
-    filter: renderTemplate('iptables/service-port-filter', filterServicePortContext(port)),
+    filter: hasFilterRules(port) ? renderTemplate('iptables/service-port-filter', filterServicePortContext(port)) : '',
   };
 }
 
@@ -69,9 +67,9 @@ const servicePortParts = new WeakMap<ServicePort, { readonly surroundings: strin
 function servicePortPart(port: ServicePort, surroundings: Surroundings, key: string): RulesetPart {
   const known = servicePortParts.get(port);
   if (known?.surroundings === key) return known.part;
-  const { declarations, nat, filter } = renderServicePort(port, surroundings);
+  const { nat, filter } = renderServicePort(port, surroundings);
   const service = { namespace: port.namespace, name: port.name };
-  const { parts } = parseIptables(`*nat\n${declarations}${nat}*filter\n${filter}`);
+  const { parts } = parseIptables(`*nat\n${nat}*filter\n${filter}`);
   const part = parts.flat().map((object) => (object.isOrdered ? { ...object, service } : object));
   servicePortParts.set(port, { surroundings: key, part });
   return part;

@@ -1,6 +1,6 @@
 import { parseCidr } from '../source/address.ts';
 import type { ClusterState, EndpointSlice, IPFamily, Service } from '../source/objects.ts';
-import { settleClaims } from './claims.ts';
+import { ClaimRegister, settleClaims } from './claims.ts';
 import type { Claimant } from './claims.ts';
 import { endpointsKey, serviceEndpoints } from './endpoints.ts';
 import type { Endpoint, ProxyModel, ServicePort, Warning } from './model.ts';
@@ -52,6 +52,8 @@ export function buildModel(state: ClusterState, options: ModelOptions): ProxyMod
 
 /** A Service with what it may serve, and what was last made of it. */
 interface Served {
+  readonly namespace: string;
+  readonly name: string;
   /** `namespace/name`. */
   readonly key: string;
   readonly ports: readonly UnresolvedPort[];
@@ -73,6 +75,7 @@ interface Memory {
   readonly unresolved: WeakMap<Service, UnresolvedPorts>;
   readonly served: WeakMap<Service, Served>;
   readonly claims: WeakMap<readonly Service[], Claims>;
+  readonly register: ClaimRegister;
   location: Location;
 }
 
@@ -85,6 +88,7 @@ function memoryFor(options: ModelOptions): Memory {
     unresolved: new WeakMap(),
     served: new WeakMap(),
     claims: new WeakMap(),
+    register: new ClaimRegister(),
     location: { nodeName: options.nodeName, zone: '' },
   };
   memories.set(options, memory);
@@ -95,13 +99,17 @@ function claimsOf(services: readonly Service[], options: ModelOptions, memory: M
   const known = memory.claims.get(services);
   if (known !== undefined) return known;
   const warnings: Warning[] = [];
-  const claimants = services.flatMap((service): Claimant[] => {
-    const unresolved = memory.unresolved.get(service) ?? unresolvedPorts(service, options);
-    memory.unresolved.set(service, unresolved);
+  const claimants: Claimant[] = [];
+  for (const service of services) {
+    let unresolved = memory.unresolved.get(service);
+    if (unresolved === undefined) {
+      unresolved = unresolvedPorts(service, options);
+      memory.unresolved.set(service, unresolved);
+    }
     for (const warning of unresolved.warnings) warnings.push(warning);
-    return unresolved.ports.length === 0 ? [] : [{ service, ports: unresolved.ports }];
-  });
-  const { granted, warnings: lost } = settleClaims(claimants);
+    if (unresolved.ports.length > 0) claimants.push({ service, ports: unresolved.ports });
+  }
+  const { granted, warnings: lost } = settleClaims(claimants, memory.register);
   const served = claimants.map(({ service, ports }) => servedOf(service, granted.get(service) ?? ports, memory));
   const claims = { served: sorted(served), warnings: [...warnings, ...lost] };
   memory.claims.set(services, claims);
@@ -111,22 +119,24 @@ function claimsOf(services: readonly Service[], options: ModelOptions, memory: M
 function servedOf(service: Service, ports: readonly UnresolvedPort[], memory: Memory): Served {
   const known = memory.served.get(service);
   if (known?.ports === ports) return known;
-  const key = `${service.metadata.namespace ?? ''}/${service.metadata.name}`;
-  const served: Served = { key, ports, resolved: [], endpointCount: 0, warnings: [] };
+  const { namespace = '', name } = service.metadata;
+  const key = `${namespace}/${name}`;
+  const served: Served = { namespace, name, key, ports, resolved: [], endpointCount: 0, warnings: [] };
   memory.served.set(service, served);
   return served;
 }
 
 /** By namespace, then name. */
 function sorted(served: readonly Served[]): readonly Served[] {
-  const isSorted = served.every((one, index) => index === 0 || compareKeys(served[index - 1]?.key ?? '', one.key) <= 0);
-  return isSorted ? served : served.toSorted((left, right) => compareKeys(left.key, right.key));
+  const isSorted = served.every((one, index) => {
+    const before = served[index - 1];
+    return before === undefined || byName(before, one) <= 0;
+  });
+  return isSorted ? served : served.toSorted(byName);
 }
 
-function compareKeys(left: string, right: string): number {
-  const [leftNamespace = '', leftName = ''] = left.split('/');
-  const [rightNamespace = '', rightName = ''] = right.split('/');
-  return compare(leftNamespace, rightNamespace) || compare(leftName, rightName);
+function byName(left: Served, right: Served): number {
+  return compare(left.namespace, right.namespace) || compare(left.name, right.name);
 }
 
 /** The same object until the zone changes: resolved ports are valid for one location. */

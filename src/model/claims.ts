@@ -20,8 +20,8 @@ export interface Settlement {
  * user writes by hand, so that no external IP takes over another Service's cluster IP; then the older Service
  * wins, and at equal age the one that comes first in the state. Losing is per address: the rest is served.
  */
-export function settleClaims(claimants: readonly Claimant[]): Settlement {
-  const contested = contestants(claimants);
+export function settleClaims(claimants: readonly Claimant[], register: ClaimRegister): Settlement {
+  const contested = register.contested(claimants);
   if (contested.length === 0) return { granted: new Map(), warnings: [] };
   const warnings: Warning[] = [];
   const owners = new Map<string, UnresolvedPort>();
@@ -49,31 +49,49 @@ export function settleClaims(claimants: readonly Claimant[]): Settlement {
 
 type Take = (key: string, port: UnresolvedPort, what: string) => boolean;
 
-/** Those with a claim that another Service has too. Almost always nobody, so this is all that most settlements cost. */
-function contestants(claimants: readonly Claimant[]): readonly Claimant[] {
-  const first = new Map<string, Claimant>();
-  const contested = new Set<Claimant>();
-  for (const claimant of claimants) {
-    for (const key of keysOf(claimant)) {
-      const other = first.get(key);
-      if (other === undefined) first.set(key, claimant);
-      else if (other !== claimant) contested.add(other).add(claimant);
+/**
+ * Who claims what, over successive settlements: only what came and went is looked at. What it answers depends on
+ * the claimants alone.
+ */
+export class ClaimRegister {
+  readonly #holders = new Map<string, number>();
+  readonly #contested = new Set<string>();
+  #known: ReadonlySet<readonly UnresolvedPort[]> = new Set();
+
+  /** Those with a claim that another Service has too; almost always nobody. */
+  contested(claimants: readonly Claimant[]): readonly Claimant[] {
+    const present = new Set(claimants.map(({ ports }) => ports));
+    for (const ports of this.#known) if (!present.has(ports)) this.#count(ports, -1);
+    for (const ports of present) if (!this.#known.has(ports)) this.#count(ports, 1);
+    this.#known = present;
+    if (this.#contested.size === 0) return [];
+    return claimants.filter(({ ports }) => keysOf(ports).some((key) => this.#contested.has(key)));
+  }
+
+  #count(ports: readonly UnresolvedPort[], difference: 1 | -1): void {
+    for (const key of keysOf(ports)) {
+      const count = (this.#holders.get(key) ?? 0) + difference;
+      if (count === 0) this.#holders.delete(key);
+      else this.#holders.set(key, count);
+      if (count > 1) this.#contested.add(key);
+      else this.#contested.delete(key);
     }
   }
-  return contested.size === 0 ? [] : claimants.filter((claimant) => contested.has(claimant));
 }
 
 const claimKeys = new WeakMap<readonly UnresolvedPort[], readonly string[]>();
 
-function keysOf({ ports }: Claimant): readonly string[] {
+/** Each claim of a Service once: its own ports may share an address. */
+function keysOf(ports: readonly UnresolvedPort[]): readonly string[] {
   const known = claimKeys.get(ports);
   if (known !== undefined) return known;
   const keys = ports.flatMap((port) => [
     ...[port.clusterIP, ...port.externalIPs, ...port.loadBalancerIPs].map((address) => addressKey(port, address)),
     ...(port.nodePort === undefined ? [] : [nodePortKey(port)]),
   ]);
-  claimKeys.set(ports, keys);
-  return keys;
+  const distinct = [...new Set(keys)];
+  claimKeys.set(ports, distinct);
+  return distinct;
 }
 
 function addressKey(port: UnresolvedPort, address: string): string {
