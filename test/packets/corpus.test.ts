@@ -9,6 +9,7 @@ import { createOwnRules } from './own-rules.ts';
 import type { OwnRules } from './own-rules.ts';
 import { clearRules } from './recorded-rules.ts';
 import { caseNames, readCase } from './rules-case.ts';
+import { judgeInits } from './sctp.ts';
 
 describe('packets through our rules', function () {
   this.timeout(120_000);
@@ -37,7 +38,8 @@ describe('packets through our rules', function () {
           configPath: join(found.directory, 'config.yaml'),
         };
         await rules.load(given, writer);
-        expect(await judgeFlows(lab, flows, await clientMemory(lab, writer))).to.deep.equal([]);
+        const wrongs = await judgeFlows({ lab, forgetClients: await clientMemory(lab, writer) }, flows);
+        expect([...wrongs, ...(await judgeInits(lab, flows))]).to.deep.equal([]);
       });
     }
   }

@@ -4,9 +4,11 @@ import { createLab } from '../support/lab.ts';
 import type { Lab } from '../support/lab.ts';
 import { clientMemory } from './client-memory.ts';
 import { judgeFlows } from './judge.ts';
+import type { Court } from './judge.ts';
 import { clearRules, loadRecorded } from './recorded-rules.ts';
 import type { Writer } from './recorded-rules.ts';
 import { readCase } from './rules-case.ts';
+import { judgeInits } from './sctp.ts';
 
 /** The control group: rules that the real kube-proxy wrote, and what the judge must say when they are spoilt. */
 describe('judge of flows', function () {
@@ -18,7 +20,7 @@ describe('judge of flows', function () {
   });
   after(() => lab.remove());
 
-  const judge = async (name: string, writer: Writer, spoil: string) => {
+  const judge = async (name: string, writer: Writer, spoil: string, more: Partial<Court> = {}) => {
     const found = readCase(name);
     await lab.listen(found.listeners);
     await clearRules(lab);
@@ -26,11 +28,18 @@ describe('judge of flows', function () {
     await loadRecorded(lab, found, writer);
     await lab.node.shell(spoil);
     const flows = found.flows(writer === 'nftables' ? 'nftables' : 'iptables');
-    return judgeFlows(lab, flows, await clientMemory(lab, writer));
+    const wrongs = await judgeFlows({ lab, forgetClients: await clientMemory(lab, writer), ...more }, flows);
+    return [...wrongs, ...(await judgeInits(lab, flows))];
   };
 
   for (const writer of ['iptables-nft', 'iptables-legacy', 'nftables'] as const) {
-    for (const name of ['nodeport', 'dual-stack', 'session-affinity', 'loadbalancer-source-ranges', 'random-16']) {
+    for (const name of [
+      'nodeport',
+      'dual-stack',
+      'session-affinity',
+      'loadbalancer-source-ranges',
+      'three-protocols-one-port',
+    ]) {
       it(`finds nothing wrong with the recorded rules of ${name}, written by ${writer}`, async () => {
         expect(await judge(name, writer, ':')).to.deep.equal([]);
       });
@@ -73,6 +82,12 @@ describe('judge of flows', function () {
       'nat -D $(chain KUBE-SVC) 2; nat -D $(chain KUBE-SVC) 2',
       /client moved/,
     ],
+    [
+      'an SCTP endpoint that is never chosen',
+      'three-protocols-one-port',
+      `nat -D $(nat -S | sed -n 's/^-A \\(.* -p sctp .*DNAT --to-destination 10.244.1.11:8080\\)$/\\1/p' | tr -d '"')`,
+      /sctp .* expected endpoint, got|sctp .*10\.244\.1\.11:8080 is never chosen/,
+    ],
     ['a missing reject', 'clusterip-no-endpoints', 'iptables-nft -F KUBE-SERVICES', /expected reject, got pass/],
     ['a missing drop', 'loadbalancer-source-ranges', 'iptables-nft -F KUBE-PROXY-FIREWALL', /expected drop, got pass/],
     ['a node port that is lost', 'nodeport', 'nat -F KUBE-NODEPORTS', /expected an endpoint, got host/],
@@ -85,7 +100,7 @@ describe('judge of flows', function () {
   ];
   for (const [what, name, script, complaint] of spoilt) {
     it(`notices ${what}`, async () => {
-      const wrongs = await judge(name, 'iptables-nft', helpers + script);
+      const wrongs = await judge(name, 'iptables-nft', helpers + script, { patienceMs: 1500 });
       expect(
         wrongs.some((wrong) => complaint.test(wrong)),
         wrongs.join('\n'),

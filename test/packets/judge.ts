@@ -7,7 +7,7 @@ import type { Flow, SeenSource } from './flow.ts';
 /** How long a probe of a flow that must vanish waits. */
 const dropPatienceMs = 400;
 /** How long other probes wait, sending again now and then: a busy machine answers late, a rule that drops never. */
-const answerPatienceMs = 10_000;
+const defaultPatienceMs = 10_000;
 /** The chance that a right ruleset is taken for one that misses an endpoint, per flow. */
 const missChance = 1e-12;
 
@@ -15,20 +15,22 @@ const missChance = 1e-12;
 type SocketFlow = Flow & { readonly protocol: Transport };
 type EndpointFlow = SocketFlow & { readonly expect: { readonly verdict: 'endpoint' } };
 
-/**
- * Sends every TCP and UDP flow through the lab and tells, in words, what went wrong; nothing if all is right.
- * `forgetClients` makes the rules forget which client belongs to which endpoint (session affinity).
- */
-export async function judgeFlows(
-  lab: Lab,
-  flows: readonly Flow[],
-  forgetClients: () => Promise<void>,
-): Promise<readonly string[]> {
+/** What the judge works with. */
+export interface Court {
+  readonly lab: Lab;
+  /** Makes the rules forget which client belongs to which endpoint (session affinity). */
+  readonly forgetClients: () => Promise<void>;
+  /** How long an answer may take; less than the default only where silence is what is looked for. */
+  readonly patienceMs?: number;
+}
+
+/** Sends every TCP and UDP flow through the lab and tells, in words, what went wrong; nothing if all is right. */
+export async function judgeFlows(court: Court, flows: readonly Flow[]): Promise<readonly string[]> {
   const sendable = flows.filter(isSocketFlow);
   const [staying, free] = partition(sendable, (flow) => flow.expect.verdict === 'endpoint' && flow.expect.hasAffinity);
   const [wrongs, wrongAffinity] = await Promise.all([
-    Promise.all(free.map((flow) => judgeFlow(lab, flow))),
-    judgeAffinity(lab, staying.filter(isEndpointFlow), forgetClients),
+    Promise.all(free.map((flow) => judgeFlow(court, flow))),
+    judgeAffinity(court, staying.filter(isEndpointFlow)),
   ]);
   return [...wrongs.flat(), ...wrongAffinity];
 }
@@ -45,23 +47,25 @@ function partition<T>(items: readonly T[], belongs: (item: T) => boolean): reado
   return [items.filter(belongs), items.filter((item) => !belongs(item))];
 }
 
-async function judgeFlow(lab: Lab, flow: SocketFlow): Promise<readonly string[]> {
-  if (isEndpointFlow(flow)) return judgeChoice(lab, flow);
+async function judgeFlow(court: Court, flow: SocketFlow): Promise<readonly string[]> {
+  if (isEndpointFlow(flow)) return judgeChoice(court, flow);
   const outcomes =
-    flow.expect.verdict === 'drop' ? await lab.probe(toProbe(flow, dropPatienceMs), 1) : await ask(lab, flow, 2);
+    flow.expect.verdict === 'drop'
+      ? await court.lab.probe(toProbe(flow, dropPatienceMs), 1)
+      : await ask(court, flow, 2);
   const wrong = outcomes.find((outcome) => verdictOf(flow, outcome) !== flow.expect.verdict);
   return wrong === undefined ? [] : [complaint(flow, flow.expect.verdict, wrong)];
 }
 
 /** Connects until every endpoint was seen; none other may be. */
-async function judgeChoice(lab: Lab, flow: EndpointFlow): Promise<readonly string[]> {
+async function judgeChoice(court: Court, flow: EndpointFlow): Promise<readonly string[]> {
   const unseen = new Set(flow.expect.endpoints.keys());
   const total = unseen.size;
   for (let budget = connectionsToSeeAll(total); unseen.size > 0 && budget > 0;) {
     // About as many as it takes on average to see those that are left, so that most flows need one or two rounds.
     const count = Math.min(budget, Math.ceil(total * Math.log(unseen.size + 1)));
     budget -= count;
-    for (const outcome of await ask(lab, flow, count)) {
+    for (const outcome of await ask(court, flow, count)) {
       const wrong = wrongAnswer(flow, outcome);
       if (wrong !== undefined) return [wrong];
       if (outcome.kind === 'answer') unseen.delete(keyOf(outcome.from));
@@ -79,11 +83,7 @@ function connectionsToSeeAll(n: number): number {
  * Connects twice, which must reach the same endpoint, then lets the rules forget the client; again, until every endpoint
  * was seen. One flow of a source at a time: flows of one client to one Service share what the rules remember of it.
  */
-async function judgeAffinity(
-  lab: Lab,
-  flows: readonly EndpointFlow[],
-  forgetClients: () => Promise<void>,
-): Promise<readonly string[]> {
+async function judgeAffinity(court: Court, flows: readonly EndpointFlow[]): Promise<readonly string[]> {
   const lanes = [...new Set(flows.map(({ source }) => source))].map((source) =>
     flows
       .filter((flow) => flow.source === source)
@@ -91,12 +91,12 @@ async function judgeAffinity(
   );
   const wrongs: string[] = [];
   while (lanes.some((lane) => lane.length > 0)) {
-    await forgetClients();
+    await court.forgetClients();
     await Promise.all(
       lanes.map(async (lane) => {
         const turn = lane[0];
         if (turn === undefined) return;
-        const { seen, wrong } = await connectTwice(lab, turn.flow);
+        const { seen, wrong } = await connectTwice(court, turn.flow);
         turn.budget -= 1;
         turn.unseen.delete(seen);
         if (wrong === undefined && turn.unseen.size > 0 && turn.budget > 0) return;
@@ -113,9 +113,12 @@ function budgetFor(flow: EndpointFlow): number {
   return connectionsToSeeAll(flow.expect.endpoints.size);
 }
 
-async function connectTwice(lab: Lab, flow: EndpointFlow): Promise<{ readonly seen: string; readonly wrong?: string }> {
-  const [first] = await ask(lab, flow, 1);
-  const [second] = await ask(lab, flow, 1);
+async function connectTwice(
+  court: Court,
+  flow: EndpointFlow,
+): Promise<{ readonly seen: string; readonly wrong?: string }> {
+  const [first] = await ask(court, flow, 1);
+  const [second] = await ask(court, flow, 1);
   if (first === undefined || second === undefined) throw new Error('unreachable: each probe has an outcome');
   const wrong = wrongAnswer(flow, first) ?? wrongAnswer(flow, second);
   if (wrong !== undefined) return { seen: '', wrong };
@@ -125,8 +128,12 @@ async function connectTwice(lab: Lab, flow: EndpointFlow): Promise<{ readonly se
   return { seen };
 }
 
-function ask(lab: Lab, flow: SocketFlow, count: number): Promise<readonly Outcome[]> {
-  return lab.probe(toProbe(flow, answerPatienceMs), count);
+function ask(
+  { lab, patienceMs = defaultPatienceMs }: Court,
+  flow: SocketFlow,
+  count: number,
+): Promise<readonly Outcome[]> {
+  return lab.probe(toProbe(flow, patienceMs), count);
 }
 
 function toProbe({ protocol, source, destination, port }: SocketFlow, timeoutMs: number): Probe {

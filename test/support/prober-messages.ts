@@ -37,6 +37,16 @@ export type Outcome =
   /** Anything else the kernel said, by its error code. */
   | { readonly kind: 'error'; readonly code: string };
 
+/** SCTP INIT chunks to send, each in a UDP datagram of its own (see `test/packets/sctp.ts`). */
+export interface Inits {
+  readonly source: string;
+  readonly destination: string;
+  readonly port: number;
+  /** Each datagram comes from the next port. */
+  readonly firstPort: number;
+  readonly count: number;
+}
+
 /** Traffic to keep up: new connections as fast as `concurrency` allows, and connections that stay. */
 export interface Load {
   readonly targets: readonly Probe[];
@@ -64,6 +74,7 @@ export type Command = { readonly id: number } & Request;
 export type Request =
   | { readonly do: 'listen'; readonly name: string; readonly listeners: readonly Listener[] }
   | { readonly do: 'probe'; readonly probe: Probe; readonly count: number }
+  | { readonly do: 'send inits'; readonly inits: Inits }
   | { readonly do: 'start traffic'; readonly load: Load }
   | { readonly do: 'stop traffic'; readonly traffic: number }
   /** Empties the lists by which iptables rules remember clients (session affinity). */

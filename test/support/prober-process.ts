@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 import type { Namespace } from './namespace.ts';
-import type { Load, LoadReport, Listener, Outcome, Probe, Request } from './prober-messages.ts';
+import type { Inits, Load, LoadReport, Listener, Outcome, Probe, Request } from './prober-messages.ts';
 
 /** The prober inside one namespace, as the tests see it. */
 export interface Prober {
@@ -10,6 +10,8 @@ export interface Prober {
   listen(listeners: readonly Listener[]): Promise<void>;
   /** Sends `count` connections at once, each from a fresh source port. */
   probe(probe: Probe, count: number): Promise<readonly Outcome[]>;
+  /** Sends SCTP INIT chunks as UDP datagrams; nobody waits for an answer. */
+  sendInits(inits: Inits): Promise<void>;
   /** Starts a load; the returned function stops it and tells what it saw. */
   startTraffic(load: Load): Promise<() => Promise<LoadReport>>;
   /** Empties the client lists of iptables rules (session affinity) in this namespace. */
@@ -60,6 +62,9 @@ export function startProber(namespace: Namespace, name: string, script: string):
       await send({ do: 'listen', name, listeners }).result;
     },
     probe: async (probe, count) => (await send({ do: 'probe', probe, count }).result) as Outcome[],
+    sendInits: async (inits) => {
+      await send({ do: 'send inits', inits }).result;
+    },
     startTraffic: async (load) => {
       const { id, result } = send({ do: 'start traffic', load });
       await result;

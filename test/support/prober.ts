@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 
 import { probe } from './prober-probe.ts';
 import { startTraffic } from './prober-traffic.ts';
+import { sendInits } from './prober-sctp.ts';
 import type { Traffic } from './prober-traffic.ts';
 import type { Command, Identity, Listener } from './prober-messages.ts';
 
@@ -43,6 +44,9 @@ async function answer(command: Command): Promise<unknown> {
       return {};
     case 'probe':
       return Promise.all(Array.from({ length: command.count }, () => inTurn(() => probe(command.probe))));
+    case 'send inits':
+      await sendInits(command.inits);
+      return {};
     case 'start traffic':
       running.set(command.id, startTraffic(command.load));
       return {};
