@@ -1,3 +1,5 @@
+import { MalformedAnswerError } from './api-error.ts';
+
 /** The longest line a watch may send. An object in etcd is at most 1.5 MiB; a line is that and its envelope. */
 export const maxLineBytes = 8 * 1024 * 1024;
 
@@ -18,7 +20,7 @@ export class LineSplitter {
     return this.#pendingBytes;
   }
 
-  /** Throws when a line grows beyond `maxLineBytes`, and whatever `onLine` throws. */
+  /** Throws `MalformedAnswerError` when a line grows beyond `maxLineBytes`, and whatever `onLine` throws. */
   push(chunk: Buffer): void {
     let start = 0;
     for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
@@ -33,7 +35,7 @@ export class LineSplitter {
     this.#pending.push(bytes);
     this.#pendingBytes += bytes.length;
     if (this.#pendingBytes > maxLineBytes) {
-      throw new Error(`a line of the stream is longer than ${maxLineBytes} bytes`);
+      throw new MalformedAnswerError(`a line of the stream is longer than ${maxLineBytes} bytes`);
     }
   }
 
