@@ -2,8 +2,14 @@
 import { runProgram } from './commands/program.ts';
 
 const abort = new AbortController();
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => {
+// The handlers stay: without any of ours a library that tidies up after children would end the process by the signal.
+for (const [signal, number] of [
+  ['SIGTERM', 15],
+  ['SIGINT', 2],
+] as const) {
+  process.on(signal, () => {
+    // Asked a second time.
+    if (abort.signal.aborted) process.exit(128 + number);
     abort.abort(signal);
   });
 }
@@ -27,3 +33,5 @@ process.exitCode = await runProgram(process.argv.slice(2), {
     return Buffer.concat(chunks);
   },
 });
+// A tool that still runs for an agent that was told to end is not waited for.
+if (abort.signal.aborted) setTimeout(() => process.exit(), 300).unref();

@@ -50,6 +50,14 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./apply.ts')).apply,
   },
   {
+    name: 'run',
+    summary: 'the agent of a node: follows a cluster, or a directory of manifests, and keeps the live rules true',
+    example: 'portwright run --config /var/lib/kube-proxy/config.conf',
+    takes: ['state', 'dryRun', 'output'],
+    formats: ['script'],
+    load: async () => (await import('./run.ts')).run,
+  },
+  {
     name: 'cleanup',
     summary: 'remove all rules of Portwright and kube-proxy, in both modes and both iptables variants',
     example: 'portwright cleanup --dry-run',

@@ -1,0 +1,325 @@
+import { isWorthRetry } from '../kernel/errors.ts';
+import type { Commit } from '../kernel/monitor.ts';
+import type { ProxyModel } from '../model/model.ts';
+import type { Change } from '../ruleset/plan.ts';
+import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
+import type { Backend, BackendPlan } from './backend.ts';
+import { coldStartStages } from './cold-start.ts';
+import { rulesInFront } from './drift.ts';
+import type { Drift, RulesInFront } from './drift.ts';
+import { touchedObjects } from './foreign-commit.ts';
+import type { Writer } from './foreign-commit.ts';
+import { ListingSchedule } from './listing-schedule.ts';
+import type { SyncStage } from './metrics.ts';
+import { Quarantine } from './quarantine.ts';
+import type { Quarantined } from './quarantine.ts';
+import { Runner } from './runner.ts';
+import type { Clock, RunOutcome } from './runner.ts';
+import { ServiceTimes } from './service-times.ts';
+import type { Times } from './service-times.ts';
+import { sync } from './sync.ts';
+import type { Refusal } from './sync.ts';
+import { timedBackend } from './timed-backend.ts';
+import type { TimedBackend } from './timed-backend.ts';
+import { WriterPatience } from './writer-patience.ts';
+
+export interface FamilyLoopOptions {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly date: () => Date;
+  readonly minIntervalMs: number;
+  readonly retryIntervalMs: number;
+  readonly maxIntervalMs: number;
+  /** The kernel tells of foreign commits, by `foreignCommit`. */
+  readonly isWatched: boolean;
+  /** What should be now; nothing while nothing may be written yet. */
+  readonly model: () => ProxyModel | undefined;
+  /** Write nothing: plans are only told, by `onPlan`. */
+  readonly isDryRun: boolean;
+  readonly handlers: FamilyHandlers;
+}
+
+/** What a family's loop tells. None of these may throw. */
+export interface FamilyHandlers {
+  onSynced(synced: Synced): void;
+  /** `isBusy`: somebody holds a lock, it is tried again within a second. */
+  onFailed(
+    error: unknown,
+    failed: { readonly isBusy: boolean; readonly tookMs: number; readonly wasListed: boolean },
+  ): void;
+  /** The kernel is known, or must be feared, to hold something else than it should. */
+  onDoubt(why: string): void;
+  /** Everything that should be in the kernel was found there. */
+  onVerified(): void;
+  /** Found and about to be put right. */
+  onDrift(drift: Drift): void;
+  /** Somebody goes on changing these; they are put right less and less often. */
+  onContested(objects: readonly string[], writer: Writer): void;
+  onRulesInFront(found: readonly RulesInFront[]): void;
+  /** Of a dry run. */
+  onPlan(model: ProxyModel, plan: BackendPlan, tookMs: number): void;
+}
+
+/** A sync that ended well. */
+export interface Synced {
+  readonly model: ProxyModel;
+  /** That of the last sync. */
+  readonly previous?: ProxyModel;
+  readonly changes: readonly Change[];
+  readonly refusals: readonly Refusal[];
+  /** In the tool's words: what could not be removed. */
+  readonly leftovers: readonly string[];
+  readonly live: Ruleset;
+  readonly wasListed: boolean;
+  /** Milliseconds by stage. */
+  readonly stages: ReadonlyMap<SyncStage, number>;
+  readonly tookMs: number;
+}
+
+/** What nobody could remove is tried again so often: somebody may still point to it. */
+const removeAgainMs = 15_000;
+const maxWriters = 20;
+const maxTouched = 100;
+const peaceMs = 10_000;
+
+/** Keeps the rules of one family true, for ever. */
+export class FamilyLoop {
+  readonly #options: FamilyLoopOptions;
+  readonly #runner: Runner;
+  readonly #schedule: ListingSchedule;
+  readonly #patience = new WriterPatience();
+  readonly #quarantine = new Quarantine();
+  readonly #times = new ServiceTimes();
+  /** What the kernel holds as far as is known; nothing when it must be read. */
+  #live: Ruleset | undefined;
+  /** What was last written. */
+  #applied: ProxyModel | undefined;
+  #isVerified = false;
+  #hasBegun = false;
+  /** The live rules are to be read at this time of the clock. */
+  #listAt = -Infinity;
+  /** Objects whose removal did not work. */
+  #unremoved: ReadonlySet<string> = new Set();
+  #writers: Writer[] = [];
+  #touched = new Set<string>();
+  /** Readings in a row that somebody's commits made necessary and that found nothing. */
+  #fruitless = 0;
+  #fruitlessUntil = -Infinity;
+
+  constructor(options: FamilyLoopOptions) {
+    this.#options = options;
+    const { clock, minIntervalMs, retryIntervalMs, maxIntervalMs, isWatched, handlers } = options;
+    this.#schedule = new ListingSchedule({ isWatched, maxIntervalMs });
+    this.#runner = new Runner({
+      minIntervalMs,
+      retryIntervalMs,
+      maxIntervalMs,
+      clock,
+      run: () => this.#run(),
+      onError: (error) => {
+        this.#live = undefined;
+        handlers.onFailed(error, { isBusy: false, tookMs: 0, wasListed: false });
+      },
+    });
+  }
+
+  get quarantined(): readonly Quarantined[] {
+    return this.#quarantine.list();
+  }
+
+  isQuarantined(service: ServiceName): boolean {
+    return this.#quarantine.has(service);
+  }
+
+  times(): readonly Times[] {
+    return this.#times.list();
+  }
+
+  /** Something of what should be may have changed. */
+  request(): void {
+    this.#runner.request();
+  }
+
+  /** Commits may have been missed. */
+  readAgain(): void {
+    // The first sync reads in any case.
+    if (this.#hasBegun) this.#listWithin(0);
+  }
+
+  /** Somebody else changed rules in the kernel. */
+  foreignCommit(commit: Commit): void {
+    if (!this.#hasBegun) return;
+    const touched = touchedObjects(commit, this.#options.backend);
+    if (touched.length === 0) return;
+    const { pid, processName } = commit;
+    const writer = { pid, processName };
+    if (this.#writers.length < maxWriters) this.#writers.push(writer);
+    for (const object of touched) if (this.#touched.size < maxTouched) this.#touched.add(object);
+    const now = this.#options.clock.now();
+    const contested = this.#patience.contested(touched, now);
+    if (contested.length > 0) this.#options.handlers.onContested(contested, writer);
+    // Before the first sync there is nothing to doubt.
+    if (this.#applied !== undefined) this.#doubt(`${processName} (process ${pid}) changed rules; they are being read`);
+    this.#listWithin(Math.max(this.#patience.waitMs(touched, now), this.#fruitlessUntil - now, 0));
+  }
+
+  /** Starts nothing more and waits for what is under way. Rules stay. */
+  stop(): Promise<void> {
+    return this.#runner.stop();
+  }
+
+  #listWithin(delayMs: number): void {
+    this.#listAt = Math.min(this.#listAt, this.#options.clock.now() + delayMs);
+    this.#runner.requestWithin(delayMs);
+  }
+
+  #doubt(why: string): void {
+    this.#isVerified = false;
+    this.#options.handlers.onDoubt(why);
+  }
+
+  async #run(): Promise<RunOutcome> {
+    try {
+      return await this.#sync();
+    } finally {
+      // The run took the runner's deadline away, whatever it was for.
+      if (Number.isFinite(this.#listAt)) this.#runner.requestWithin(this.#listAt - this.#options.clock.now());
+    }
+  }
+
+  async #sync(): Promise<RunOutcome> {
+    const { clock, backend, handlers, date } = this.#options;
+    const startedAt = clock.now();
+    const timed = timedBackend(backend, clock);
+    const model = timed.time('model', () => this.#options.model());
+    if (model === undefined) return 'done';
+    this.#hasBegun = true;
+    this.#times.desire(model, date());
+    this.#quarantine.release(model, startedAt);
+    const wasListed = this.#live === undefined || startedAt >= this.#listAt;
+    try {
+      const live = wasListed ? await this.#read(timed) : this.#live;
+      if (live === undefined) throw new Error('unreachable: live rules are neither known nor read');
+      if (this.#options.isDryRun) this.#tell(model, live, timed, startedAt);
+      else await this.#write(model, live, timed, { startedAt, wasListed });
+      return 'done';
+    } catch (error) {
+      const isBusy = isWorthRetry(error);
+      if (!isBusy || timed.loads() > 0) this.#live = undefined;
+      this.#doubt(error instanceof Error ? error.message : String(error));
+      handlers.onFailed(error, { isBusy, tookMs: clock.now() - startedAt, wasListed });
+      return isBusy ? 'busy' : 'failed';
+    }
+  }
+
+  /** Reads the live rules and compares them with what was written last. */
+  async #read(timed: TimedBackend): Promise<Ruleset> {
+    const { handlers } = this.#options;
+    const writers = this.#writers.splice(0);
+    const touched = [...this.#touched];
+    this.#touched.clear();
+    // Whoever commits from now on makes us read again.
+    this.#listAt = Infinity;
+    const listed = await timed.list();
+    const tookMs = timed.stages.get('list') ?? 0;
+    handlers.onRulesInFront(rulesInFront(listed));
+    this.#live = listed;
+    if (this.#applied === undefined) return listed;
+    const plan = timed.plan(listed, timed.desired(this.#applied), this.#isWithheld);
+    const changes = plan.changes.filter(({ kind, object }) => kind !== 'delete' || !this.#unremoved.has(object));
+    if (changes.length > 0) this.#found({ changes, writers }, touched);
+    else {
+      this.#verified();
+      this.#live = plan.changes.length === 0 ? plan.after : listed;
+      this.#foundNothing(touched, tookMs);
+    }
+    if (this.#listAt === Infinity) this.#listWithin(this.#schedule.afterListing(tookMs));
+    return this.#live;
+  }
+
+  #found(drift: Drift, touched: readonly string[]): void {
+    const objects = [...new Set(drift.changes.map(({ object }) => object))];
+    this.#patience.strike(new Set([...touched, ...objects.slice(0, maxTouched)]), this.#options.clock.now());
+    this.#fruitless = 0;
+    this.#doubt(`rules were changed by somebody else: ${objects.slice(0, 3).join(', ')}`);
+    this.#times.lose(drift.changes.flatMap(({ service }) => (service === undefined ? [] : [service])));
+    this.#options.handlers.onDrift(drift);
+  }
+
+  /** Whoever writes much beside our rules must not keep us reading. */
+  #foundNothing(touched: readonly string[], tookMs: number): void {
+    const now = this.#options.clock.now();
+    if (touched.length === 0 || now - this.#fruitlessUntil > peaceMs) this.#fruitless = 0;
+    if (touched.length > 0) this.#fruitless += 1;
+    this.#fruitlessUntil = now + tookMs * Math.min(Math.max(0, this.#fruitless - 3), 10);
+  }
+
+  #tell(model: ProxyModel, live: Ruleset, timed: TimedBackend, startedAt: number): void {
+    const { clock, handlers } = this.#options;
+    const plan = timed.plan(live, timed.desired(model), this.#isWithheld);
+    handlers.onPlan(model, plan, clock.now() - startedAt);
+    if (plan.changes.length > 0) handlers.onDoubt('this is a dry run: nothing is written');
+    else handlers.onVerified();
+  }
+
+  async #write(
+    model: ProxyModel,
+    live: Ruleset,
+    timed: TimedBackend,
+    { startedAt, wasListed }: { readonly startedAt: number; readonly wasListed: boolean },
+  ): Promise<void> {
+    const { clock, date, handlers } = this.#options;
+    const previous = this.#applied;
+    const changes: Change[] = [];
+    const refusals: Refusal[] = [];
+    const leftovers: string[] = [];
+    let current = live;
+    const stages = previous === undefined ? coldStartStages(model, live) : [model];
+    for (const stage of stages) {
+      const result = await sync(timed, stage, { live: current, isWithheld: this.#isWithheld, keepGoing: true });
+      current = result.live;
+      this.#quarantine.add(result.refusals, model, { now: clock.now(), date: date() });
+      const refused = new Set(result.refusals.map(({ service }) => `${service.namespace}/${service.name}`));
+      for (const change of result.plan.changes) {
+        const { service } = change;
+        if (service === undefined || !refused.has(`${service.namespace}/${service.name}`)) changes.push(change);
+      }
+      refusals.push(...result.refusals);
+      leftovers.push(...result.leftovers);
+    }
+    this.#live = current;
+    this.#applied = model;
+    this.#times.apply(date());
+    this.#unremoved = new Set(
+      leftovers.length === 0 ? [] : changes.flatMap(({ kind, object }) => (kind === 'delete' ? [object] : [])),
+    );
+    handlers.onSynced({
+      model,
+      ...(previous === undefined ? {} : { previous }),
+      ...{ changes, refusals, leftovers, live: current, wasListed },
+      stages: timed.stages,
+      tookMs: clock.now() - startedAt,
+    });
+    this.#plannedReading(changes, wasListed);
+  }
+
+  /** When to read the rules after they were written. */
+  #plannedReading(changes: readonly Change[], wasListed: boolean): void {
+    if (this.#unremoved.size > 0) this.#listWithin(removeAgainMs);
+    if (changes.every(({ kind, object }) => kind === 'delete' && this.#unremoved.has(object))) {
+      if (wasListed) this.#verified();
+      return;
+    }
+    this.#listWithin(this.#isVerified ? this.#schedule.afterWrite() : 0);
+  }
+
+  #verified(): void {
+    // Somebody wrote while we read.
+    if (this.#touched.size > 0) return;
+    this.#isVerified = true;
+    this.#times.verify(this.#options.date());
+    this.#options.handlers.onVerified();
+  }
+
+  readonly #isWithheld = (service: ServiceName): boolean => this.#quarantine.has(service);
+}

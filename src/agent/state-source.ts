@@ -1,0 +1,20 @@
+import type { ClusterState } from '../source/objects.ts';
+
+/** A slice that changed: since when for the cluster, for the latency of programming it. */
+export interface EndpointTrigger {
+  /** `namespace/name` of the Service. */
+  readonly service: string;
+  readonly addressType: string;
+  /** RFC 3339. Absent: the slice is gone, and times noted before mean nothing. */
+  readonly changedAt?: string;
+}
+
+/** Where the agent's state comes from: a cluster, or a directory of manifests. */
+export interface StateSource {
+  start(): void;
+  stop(): Promise<void>;
+  /** Nothing until all is known once; the same object while nothing changed. */
+  snapshot(): ClusterState | undefined;
+  /** Called after each batch of changes, the first time when the first snapshot can be taken. Returns how to unsubscribe. */
+  onChange(listener: (change: { readonly triggers: readonly EndpointTrigger[] }) => void): () => void;
+}
