@@ -9,7 +9,14 @@ export type Comparison = '==' | '!=' | '<' | '>' | '<=' | '>=';
 
 /** One step of a rule: it lets the packet go on to the next one, or ends the rule. */
 export type Statement =
-  | { readonly kind: 'in'; readonly left: Expression; readonly not: boolean; readonly collection: Collection }
+  | {
+      readonly kind: 'in';
+      readonly left: Expression;
+      readonly not: boolean;
+      /** Flags must be these and no others. Written without an operator, one of them is enough. */
+      readonly isExact: boolean;
+      readonly collection: Collection;
+    }
   | { readonly kind: 'compare'; readonly left: Expression; readonly operator: Comparison; readonly right: Expression }
   | { readonly kind: 'verdict'; readonly then: Then }
   | { readonly kind: 'verdict-map'; readonly key: Expression; readonly map: Collection }
@@ -129,16 +136,18 @@ function readMatch(words: Words): Statement | undefined {
     const map = readCollection(words, left);
     return map === undefined ? undefined : { kind: 'verdict-map', key: left, map };
   }
-  const operator = comparisons.get(words.peek()) ?? '==';
-  if (comparisons.has(words.peek())) words.next();
-  const not = operator === '!=';
+  const hasNone = words.accepts('!');
+  const operator = comparisons.get(words.peek());
+  if (operator !== undefined) words.next();
+  const not = hasNone || operator === '!=';
   const collection = readCollection(words, left);
-  if (collection !== undefined) return { kind: 'in', left, not, collection };
-  if (operator !== '==' && !not) {
+  if (collection !== undefined) return { kind: 'in', left, not, isExact: true, collection };
+  if (operator !== undefined && operator !== '==' && operator !== '!=') {
     const right = readExpression(words);
     return right === undefined ? undefined : { kind: 'compare', left, operator, right };
   }
-  return { kind: 'in', left, not, collection: { kind: 'anonymous', elements: readAlternatives(words, left) } };
+  const elements = readAlternatives(words, left);
+  return { kind: 'in', left, not, isExact: operator !== undefined, collection: { kind: 'anonymous', elements } };
 }
 
 /** A value, a range, or several with commas between: `new`, `10.0.0.0/8`, `established,related`. */

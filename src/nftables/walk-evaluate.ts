@@ -105,7 +105,7 @@ function fieldOf(field: Field, state: WalkState): string {
     case 'state':
       return 'new';
     case 'status':
-      return state.isDestinationChanged ? 'dnat' : '';
+      return state.isDestinationChanged ? 'dnat' : state.isSourceChanged ? 'snat' : '';
     case 'source-type':
       return typeOf(state.source, state);
     case 'destination-type':

@@ -135,7 +135,7 @@ function lookedUp(
 }
 
 function shareIn(
-  { left, not, collection }: Extract<Statement, { kind: 'in' }>,
+  { left, not, isExact, collection }: Extract<Statement, { kind: 'in' }>,
   state: WalkState,
   collections: Collections,
 ): number {
@@ -144,6 +144,8 @@ function shareIn(
     const fits = fitsInterface([...elements.exact.keys()], left.field === 'in-interface' ? 'in' : 'out', state);
     return fits === not ? 0 : 1;
   }
+  // A connection always has more status flags set than those that can be asked for one by one.
+  if (left.kind === 'field' && left.field === 'status' && isExact) return not ? 1 : 0;
   const values = evaluate(left, state, collections);
   const matching = values.filter((value) => (lookUp(elements, value.parts) !== undefined) !== not);
   return matching.reduce((sum, value) => sum + value.share, 0);

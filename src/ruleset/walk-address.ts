@@ -22,8 +22,10 @@ const maxKnown = 100_000;
 export function parseAddress(text: string): Address | undefined {
   const seen = known.get(text);
   if (seen !== undefined) return seen;
-  if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return undefined;
-  const parsed = ipaddr.parse(text);
+  const plain = withoutDottedEnd(text);
+  if (!ipaddr.IPv4.isValidFourPartDecimal(plain) && !(ipaddr.IPv6.isValid(plain) && !plain.includes('%')))
+    return undefined;
+  const parsed = ipaddr.parse(plain);
   const isV6 = parsed.kind() === 'ipv6';
   const address = { text: parsed.toString(), isV6, value: number(parsed.toByteArray()) };
   if (known.size >= maxKnown) known.clear();
@@ -49,6 +51,15 @@ export function onlyAddress(range: AddressRange): string | undefined {
 
 export function contains(range: AddressRange, address: Address): boolean {
   return range.isV6 === address.isV6 && range.low <= address.value && address.value <= range.high;
+}
+
+/** `::1.2.3.4`, as glibc prints it, is `::102:304`; ipaddr.js takes it for the IPv4-mapped `::ffff:1.2.3.4`. */
+function withoutDottedEnd(text: string): string {
+  const parts = /^(.*:)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
+  if (parts === null) return text;
+  const [a = 0, b = 0, c = 0, d = 0] = parts.slice(2).map(Number);
+  if ([a, b, c, d].some((byte) => byte > 255)) return text;
+  return `${parts[1] ?? ''}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
 }
 
 function parsePrefix(base: string, length: string): AddressRange | undefined {
