@@ -45,7 +45,7 @@ export function unseen(code: string, what: string, why: string): Finding {
     level: 'warning',
     what: `${what} could not be seen: ${firstLine(why)}`,
     means: 'nothing is known about it, good or bad',
-    do: 'run doctor as root on the node itself',
+    do: why.includes('not installed') ? 'install the tool' : 'run doctor as root on the node itself',
   };
 }
 

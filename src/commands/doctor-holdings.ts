@@ -31,6 +31,8 @@ export interface Holdings {
   readonly baseChains: readonly BaseChain[];
   /** Why nft tells nothing. */
   readonly nftError?: string;
+  /** The signal that ended nft: it can crash on tables that a newer one wrote. */
+  readonly nftCrash?: string;
 }
 
 /** Chains that only a proxy for Services makes; the kubelet makes others of the same beginning. */
@@ -83,8 +85,9 @@ interface ListedChain {
 async function readNft({ run }: Pick<Sight, 'run'>): Promise<Omit<Holdings, 'saved'>> {
   const result = await run('nft', ['-j', 'list', 'chains'], { timeoutMs: 30_000 });
   if (result.exitCode !== 0) {
-    const error = result.stderr.trim() || `nft ended with ${result.signal ?? String(result.exitCode)}`;
-    return { proxyTables: [], baseChains: [], nftError: error };
+    const crash = result.isTimedOut ? undefined : result.signal;
+    const error = crash === undefined ? result.stderr.trim() : `nft was ended by ${crash}`;
+    return { proxyTables: [], baseChains: [], nftError: error, ...(crash === undefined ? {} : { nftCrash: crash }) };
   }
   const chains = chainsOf(result.stdout);
   if (chains === undefined) return { proxyTables: [], baseChains: [], nftError: 'nft printed no JSON' };

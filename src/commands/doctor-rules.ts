@@ -48,7 +48,19 @@ function toolOf({ variant, family }: Saved): string {
 
 function modeFindings({ config }: Sight, holdings: Holdings): readonly Finding[] {
   const code = 'proxy-mode';
-  const { proxyTables, nftError } = holdings;
+  const { proxyTables, nftError, nftCrash } = holdings;
+  if (nftCrash !== undefined) {
+    return [
+      {
+        code: 'nft-crash',
+        level: config.mode === 'nftables' ? 'problem' : 'warning',
+        what: `nft crashes (${nftCrash}) when it lists the chains of this host`,
+        means: 'it is older than the nft that wrote one of the tables; nothing can be said about nftables mode',
+        do: 'install an nft as new as the newest that writes rules on this host',
+        show: 'nft list chains',
+      },
+    ];
+  }
   if (nftError !== undefined) return [unseen(code, 'the tables of nft', nftError)];
   const hasIptables = proxyVariants(holdings).length > 0;
   const tables = `table ${proxyTables.join(' and ')}`;

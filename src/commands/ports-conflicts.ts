@@ -21,6 +21,8 @@ export interface ServiceName {
 export interface Refused extends ServiceName {
   /** Why it does not get the port; the API server's own words where it would refuse the Service. */
   readonly message: string;
+  /** Where the manifest says it: `file:line`. */
+  readonly place?: string;
 }
 
 /** What the API server says of a node port that somebody has, the number before it. */
@@ -57,7 +59,8 @@ export function sameName(left: ServiceName, right: ServiceName): boolean {
 type Loss = readonly [Omit<Conflict, 'refused'>, Refused];
 
 function refusedClaims(claims: readonly Claim[], problems: readonly Problem[]): readonly Loss[] {
-  return problems.flatMap(({ object = '', message }): Loss[] => {
+  return problems.flatMap(({ object = '', message, file, line }): Loss[] => {
+    const place = line === undefined ? file : `${file}:${line}`;
     const [, namespace = '', name = ''] = /^Service (?:([^/]+)\/)?(\S+)$/.exec(object) ?? [];
     return [...message.matchAll(refusal)].map(([, text]): Loss => {
       const nodePort = Number(text);
@@ -65,7 +68,7 @@ function refusedClaims(claims: readonly Claim[], problems: readonly Problem[]): 
       // Without a holder it is another port of the same Service.
       return [
         { nodePort, protocol: holder?.protocol ?? 'TCP', holder: nameOf(holder ?? { namespace, name }) },
-        { namespace, name, message },
+        { namespace, name, message, place },
       ];
     });
   });

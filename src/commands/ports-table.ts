@@ -62,48 +62,55 @@ export interface PortTableInput {
 export function portTable(input: PortTableInput): PortTable {
   const claims = input.state.services.flatMap(claimsOf).toSorted(byPort);
   const conflicts = conflictsOf(input.state.services, input.models, input.problems);
+  const servicePorts = servicePortsByClaim(input.models);
   const bands = bandsOf(input.nodePortRange);
   const used = new Set(claims.map(({ nodePort }) => nodePort));
-  const usable = portsOf(bands.static).filter((port) => !used.has(port) && !isInTheWay(port, input.host));
-  const problemsOf = (claim: Claim, served: readonly ServicePort[], addresses: readonly string[]) =>
-    portProblems(claim, { ...input, served, addresses, conflicts, ...(usable[0] && { freePort: usable[0] }) });
+  const isFree = (port: number) => !used.has(port);
+  const usable = portsOf(bands.static).filter((port) => isFree(port) && !isInTheWay(port, input.host));
+  const [freePort] = usable;
+  const around = { ...input, conflicts, ...(freePort === undefined ? {} : { freePort }) };
+  const [checks, traffic] = [claims.filter(isHealthCheck), claims.filter((claim) => !isHealthCheck(claim))];
   return {
-    nodePorts: claims
-      .filter(({ isHealthCheck }) => !isHealthCheck)
-      .map((claim) => {
-        const served = servedBy(claim, input.models);
-        const addresses = addressesOf(claim, served, input);
-        const { nodePort, protocol, namespace, name, portName, port, targetPort, type } = claim;
-        return {
-          nodePort,
-          protocol,
-          namespace,
-          name,
-          ...(portName === '' ? {} : { portName }),
-          port,
-          targetPort,
-          type,
-          externalTrafficPolicy: served.some((one) => one.externalPolicy === 'Local') ? 'Local' : 'Cluster',
-          endpoints: countsOf(served),
-          addresses,
-          problems: problemsOf(claim, served, addresses),
-        };
-      }),
-    healthCheckNodePorts: claims
-      .filter(({ isHealthCheck }) => isHealthCheck)
-      .map((claim) => ({
-        nodePort: claim.nodePort,
-        namespace: claim.namespace,
-        name: claim.name,
-        problems: problemsOf(claim, [], input.nodeAddresses),
-      })),
+    nodePorts: traffic.map((claim) => nodePortOf(claim, servicePorts.get(claimKey(claim)) ?? [], around)),
+    healthCheckNodePorts: checks.map((claim) => {
+      const { nodePort, namespace, name } = claim;
+      const addresses = input.nodeAddresses;
+      return { nodePort, namespace, name, problems: portProblems(claim, { ...around, served: [], addresses }) };
+    }),
     free: {
-      static: portsOf(bands.static).filter((port) => !used.has(port)).length,
-      dynamic: portsOf(bands.dynamic).filter((port) => !used.has(port)).length,
+      static: portsOf(bands.static).filter(isFree).length,
+      dynamic: portsOf(bands.dynamic).filter(isFree).length,
     },
     bands,
     conflicts,
     suggested: usable.slice(0, input.suggest),
+  };
+}
+
+function isHealthCheck(claim: Claim): boolean {
+  return claim.isHealthCheck;
+}
+
+function nodePortOf(
+  claim: Claim,
+  served: readonly ServicePort[],
+  around: PortTableInput & { readonly conflicts: readonly Conflict[]; readonly freePort?: number },
+): NodePort {
+  const { nodePort, protocol, namespace, name, portName, port, targetPort, type } = claim;
+  const addresses = addressesOf(claim, served, around);
+  return {
+    nodePort,
+    protocol,
+    namespace,
+    name,
+    ...(portName === '' ? {} : { portName }),
+    port,
+    targetPort,
+    type,
+    externalTrafficPolicy: served.some((one) => one.externalPolicy === 'Local') ? 'Local' : 'Cluster',
+    endpoints: countsOf(served),
+    addresses,
+    problems: portProblems(claim, { ...around, served, addresses }),
   };
 }
 
@@ -131,17 +138,18 @@ function isInTheWay(port: number, host: HostPorts | undefined): boolean {
   return listeners.some((one) => one.port === port) || (ephemeral !== undefined && isEphemeral(ephemeral, port));
 }
 
-/** The service port of each family that this claim became; the node port may have gone to another Service. */
-function servedBy(claim: Claim, models: readonly ProxyModel[]): readonly ServicePort[] {
-  return models.flatMap(({ servicePorts }) =>
-    servicePorts.filter(
-      (one) =>
-        one.name === claim.name &&
-        one.namespace === claim.namespace &&
-        one.portName === claim.portName &&
-        one.protocol === claim.protocol,
-    ),
-  );
+/** The service ports of all families, by the claim they are made of; their node port may have gone to another Service. */
+function servicePortsByClaim(models: readonly ProxyModel[]): ReadonlyMap<string, readonly ServicePort[]> {
+  const byClaim = new Map<string, ServicePort[]>();
+  for (const one of models.flatMap(({ servicePorts }) => servicePorts)) {
+    const key = claimKey(one);
+    byClaim.set(key, [...(byClaim.get(key) ?? []), one]);
+  }
+  return byClaim;
+}
+
+function claimKey(of: Pick<ServicePort, 'namespace' | 'name' | 'portName' | 'protocol'>): string {
+  return `${of.namespace}/${of.name}/${of.portName}/${of.protocol}`;
 }
 
 function addressesOf(claim: Claim, served: readonly ServicePort[], input: PortTableInput): readonly string[] {

@@ -119,8 +119,8 @@ function conflictLines({ conflicts }: PortTable, palette: Palette): readonly str
     palette.heading('CONFLICTS'),
     ...conflicts.flatMap(({ nodePort, protocol, holder, refused }) => [
       `${nodePort}/${protocol} is held by Service ${holder.namespace}/${holder.name}`,
-      ...refused.flatMap(({ namespace, name, message }) =>
-        wrap(message, `  refused to ${namespace}/${name}: `, '    '),
+      ...refused.flatMap(({ namespace, name, message, place }) =>
+        wrap(message, `  refused to ${namespace}/${name}${place === undefined ? '' : ` (${place})`}: `, '    '),
       ),
     ]),
   ];

@@ -157,6 +157,11 @@ describe('doctor on a tool that cannot be trusted', function () {
     expect(bad(await checkIptablesFeatures(sight, 'nft'))).to.deep.equal(['features-iptables-nft-ipv4 warning']);
   });
 
+  it('tells an nft that crashes from one that may not look', async () => {
+    const sight = await withTool('nft', 'kill -SEGV $$');
+    expect(bad(await checkHolders(sight, await readHoldings(sight)))).to.deep.equal(['nft-crash warning']);
+  });
+
   it('says so when there is no scratch namespace to be had', async () => {
     const sight = await withTool('unshare', 'echo "unshare failed: Operation not permitted" >&2; exit 1');
     const [found] = await checkNftFeatures(sight);

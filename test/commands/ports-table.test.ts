@@ -256,7 +256,7 @@ describe('conflicts between Services', () => {
         nodePort: 30080,
         protocol: 'TCP',
         holder: { namespace: 'default', name: 'web' },
-        refused: [{ namespace: 'shop', name: 'backend', message: refusedBackend.message }],
+        refused: [{ namespace: 'shop', name: 'backend', message: refusedBackend.message, place: 'b.yaml' }],
       },
     ]);
     expect(found.nodePorts[0]?.problems.map(({ code }) => code)).to.deep.equal(['node-port-conflict']);
