@@ -126,7 +126,8 @@ describe('cluster source: credentials', () => {
       server.tokens?.add('second').delete('first');
       for (const watch of server.watches()) watch.cut();
       await lab.clock.run(60_000, { stepMs: 300 });
-      expect(lab.source.status().get('services')?.lastError).to.match(/401.*credentials/);
+      const refused = () => /401.*credentials/.test(lab.source.status().get('services')?.lastError ?? '');
+      await lab.clock.runUntil('refusals', refused);
       server.set(apiService('api'));
       write('token', 'second');
       await lab.sees(['api', 'web'], 5000);

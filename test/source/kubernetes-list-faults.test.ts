@@ -23,6 +23,13 @@ describe('cluster source: a server that misbehaves when it lists', () => {
     return watch;
   };
 
+  /** Waits until a resource is in trouble, and tells which. */
+  const trouble = async (resource: string) => {
+    const text = () => lab.source.status().get(resource)?.lastError;
+    await lab.clock.runUntil(`trouble with ${resource}`, () => text() !== undefined, { stepMs: 10 });
+    return text();
+  };
+
   beforeEach(async () => {
     server = await startFakeApiServer();
     server.set(apiService('web'), apiSlice('web-1', 'web', ['10.0.0.1']), {
@@ -115,10 +122,9 @@ describe('cluster source: a server that misbehaves when it lists', () => {
       server.misbehave({ fault: { kind: 'status', code: 403 }, resource: 'endpointslices' });
       lab = createClusterLab(server);
       lab.source.start();
-      await lab.clock.run(2000);
+      expect(await trouble('endpointslices')).to.match(/endpointslices.*403.*system:node-proxier/);
+      await lab.clock.runUntil('the Services', () => lab.source.status().get('services')?.isSynced === true);
       expect(lab.source.snapshot()).to.equal(undefined);
-      expect(lab.source.status().get('endpointslices')?.lastError).to.match(/endpointslices.*403.*system:node-proxier/);
-      expect(lab.source.status().get('services')?.isSynced).to.equal(true);
     });
 
     for (const code of [404, 403]) {
@@ -140,10 +146,11 @@ describe('cluster source: a server that misbehaves when it lists', () => {
       server.misbehave({ fault: { kind: 'redirect', to: `${other.url}/api/v1/services` } });
       lab = createClusterLab(server, { kubeconfig: server.kubeconfig({ token: 'secret-token' }) });
       lab.source.start();
+      const text = await trouble('services');
       await lab.clock.run(3000);
       await other.goDown();
       expect(other.requests).to.deep.equal([]);
-      expect(lab.source.status().get('services')?.lastError).to.include('Redirects are not followed');
+      expect(text).to.include('Redirects are not followed');
     });
 
     it('gives up a body that unpacks to more than the limit', async () => {
@@ -151,8 +158,7 @@ describe('cluster source: a server that misbehaves when it lists', () => {
       server.misbehave({ fault: { kind: 'bomb', bytes: 50_000_000 }, verb: 'list', resource: 'services' });
       lab = createClusterLab(server, { limits: { maxBodyBytes: 1_000_000 } });
       lab.source.start();
-      await lab.clock.run(1500);
-      expect(lab.source.status().get('services')?.lastError).to.include('larger than 1000000 bytes');
+      expect(await trouble('services')).to.include('larger than 1000000 bytes');
     });
 
     it('reads everything in one answer when pages expire', async () => {
