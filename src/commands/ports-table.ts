@@ -11,7 +11,7 @@ import { conflictsOf } from './ports-conflicts.ts';
 import type { Conflict } from './ports-conflicts.ts';
 import type { HostPorts } from './ports-host.ts';
 import { portProblems } from './ports-problems.ts';
-import type { PortProblem } from './ports-problems.ts';
+import type { PortProblem, Surroundings } from './ports-problems.ts';
 
 /** One node port: the JSON of `ports`. */
 export interface NodePort extends Omit<Claim, 'isHealthCheck' | 'portName'> {
@@ -68,7 +68,8 @@ export function portTable(input: PortTableInput): PortTable {
   const isFree = (port: number) => !used.has(port);
   const usable = portsOf(bands.static).filter((port) => isFree(port) && !isInTheWay(port, input.host));
   const [freePort] = usable;
-  const around = { ...input, conflicts, ...(freePort === undefined ? {} : { freePort }) };
+  const answering = new Map(input.models.map((model) => [model.family, nodePortAddresses(model, input.nodeAddresses)]));
+  const around = { ...input, conflicts, answering, ...(freePort === undefined ? {} : { freePort }) };
   const [checks, traffic] = [claims.filter(isHealthCheck), claims.filter((claim) => !isHealthCheck(claim))];
   return {
     nodePorts: traffic.map((claim) => nodePortOf(claim, servicePorts.get(claimKey(claim)) ?? [], around)),
@@ -94,10 +95,10 @@ function isHealthCheck(claim: Claim): boolean {
 function nodePortOf(
   claim: Claim,
   served: readonly ServicePort[],
-  around: PortTableInput & { readonly conflicts: readonly Conflict[]; readonly freePort?: number },
+  around: Omit<Surroundings, 'served' | 'addresses'> & { readonly answering: ReadonlyMap<IPFamily, readonly string[]> },
 ): NodePort {
   const { nodePort, protocol, namespace, name, portName, port, targetPort, type } = claim;
-  const addresses = addressesOf(claim, served, around);
+  const addresses = addressesOf(claim, served, around.answering);
   return {
     nodePort,
     protocol,
@@ -152,11 +153,14 @@ function claimKey(of: Pick<ServicePort, 'namespace' | 'name' | 'portName' | 'pro
   return `${of.namespace}/${of.name}/${of.portName}/${of.protocol}`;
 }
 
-function addressesOf(claim: Claim, served: readonly ServicePort[], input: PortTableInput): readonly string[] {
-  const families = served.filter(({ nodePort }) => nodePort === claim.nodePort).map(({ family }) => family);
-  return input.models
-    .filter(({ family }) => families.includes(family))
-    .flatMap((model) => nodePortAddresses(model, input.nodeAddresses));
+function addressesOf(
+  claim: Claim,
+  served: readonly ServicePort[],
+  answering: ReadonlyMap<IPFamily, readonly string[]>,
+): readonly string[] {
+  return served
+    .filter(({ nodePort }) => nodePort === claim.nodePort)
+    .flatMap(({ family }) => answering.get(family) ?? []);
 }
 
 /** Where node ports of a family answer; link-local addresses do too, but nobody publishes them. */
