@@ -24,6 +24,8 @@ export interface Question {
   readonly to: string;
   readonly from?: string;
   readonly inInterface?: string;
+  /** Where Services are that `to` names without a namespace; `default` when absent. */
+  readonly namespace?: string;
 }
 
 /** What becomes of one client's packet, and why. */
@@ -43,7 +45,7 @@ export interface Answer {
  * @throws {UsageError} when the question names nothing that is there.
  */
 export function answersTo(question: Question, input: ExplainInput): readonly Answer[] {
-  const target = parseTarget(question.to);
+  const target = parseTarget(question.to, question.namespace);
   const from = question.from === undefined ? undefined : parseClient(question.from);
   const destination = destinationOf(target, input, from?.address.isV6);
   if (from !== undefined && from.address.isV6 !== destination.address.isV6) {

@@ -82,7 +82,7 @@ function wayInto(servicePort: ServicePort, address: Address, port: number, host:
 }
 
 function servicePortOf(target: Target & { kind: 'service' }, models: readonly ProxyModel[]): ServicePort {
-  const namespace = target.namespace ?? 'default';
+  const { namespace } = target;
   const all = models.flatMap((model) => model.servicePorts);
   const own = all.filter((port) => port.namespace === namespace && port.name === target.name);
   const asked = own.filter(

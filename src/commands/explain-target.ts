@@ -10,14 +10,14 @@ export type Target = { readonly protocol?: WalkProtocol } & (
   | { readonly kind: 'address'; readonly address: Address; readonly port: number }
   | { readonly kind: 'node'; readonly port: number }
   /** `port` is a number or a name; absent: the only one. */
-  | { readonly kind: 'service'; readonly namespace?: string; readonly name: string; readonly port?: string }
+  | { readonly kind: 'service'; readonly namespace: string; readonly name: string; readonly port?: string }
 );
 
 const forms =
   'IP:PORT, [IPv6]:PORT, node:NODEPORT or [NAMESPACE/]SERVICE[:PORT], each with /tcp, /udp or /sctp if need be';
 
-/** Reads `--to`. */
-export function parseTarget(text: string): Target {
+/** Reads `--to`; a Service without a namespace is in `defaultNamespace`. */
+export function parseTarget(text: string, defaultNamespace = 'default'): Target {
   const parts = /^(.*?)(?::([^:/\]]+))?(?:\/(tcp|udp|sctp))?$/i.exec(text);
   const [, host = '', port, named] = parts ?? [];
   const protocol = named === undefined ? {} : { protocol: named.toLowerCase() as WalkProtocol };
@@ -27,10 +27,9 @@ export function parseTarget(text: string): Target {
   }
   if (host === 'node') return { kind: 'node', port: portNumber(port, text), ...protocol };
   const service = /^(?:([a-z0-9][a-z0-9-]*)\/)?([a-z0-9][a-z0-9-]*)$/.exec(host);
-  const [, namespace, name] = service ?? [];
+  const [, namespace = defaultNamespace, name] = service ?? [];
   if (name === undefined) throw new UsageError(`--to ${text}: expected ${forms}`);
-  const where = namespace === undefined ? {} : { namespace };
-  return { kind: 'service', name, ...where, ...(port === undefined ? {} : { port }), ...protocol };
+  return { kind: 'service', namespace, name, ...(port === undefined ? {} : { port }), ...protocol };
 }
 
 /** Reads `--from`: an address, with a port if need be. */

@@ -33,6 +33,7 @@ export async function explain(options: CommandOptions, effects: CommandEffects):
   const programs = await programsFor(options, run, config, state);
   const question = {
     to,
+    namespace: config.namespace,
     ...(from === undefined ? {} : { from }),
     ...(inInterface === undefined ? {} : { inInterface }),
   };

@@ -10,22 +10,30 @@ interface Index {
 const indexes = new WeakMap<WalkChain, Index>();
 /** Below this, looking at every rule is cheaper than an index. */
 const worthAnIndex = 8;
+/** The positions of all rules of a short chain, by its length. */
+const allPositions = Array.from({ length: worthAnIndex }, (_, length) =>
+  Array.from({ length }, (__, position) => position),
+);
 
 /**
  * The positions from `from` on of the rules of a chain that can match a packet, in order. Dispatch chains hold a
  * rule for every Service; only those for the packet's own destination or port are looked at.
  */
 export function candidates(chain: WalkChain, state: WalkState, from: number): readonly number[] {
-  if (chain.rules.length < worthAnIndex) return chain.rules.map((_, position) => position).slice(from);
+  const positions = allPositions[chain.rules.length] ?? indexedPositions(chain, state);
+  return from === 0 ? positions : positions.filter((position) => position >= from);
+}
+
+function indexedPositions(chain: WalkChain, state: WalkState): readonly number[] {
   let index = indexes.get(chain);
   if (index === undefined) {
     index = buildIndex(chain.rules);
     indexes.set(chain, index);
   }
-  const { byDestination, byPort, others } = index;
-  return [...(byDestination.get(state.destination.text) ?? []), ...(byPort.get(state.port) ?? []), ...others]
-    .filter((position) => position >= from)
-    .sort((left, right) => left - right);
+  const own = index.byDestination.get(state.destination.text);
+  const ports = index.byPort.get(state.port);
+  if (own === undefined && ports === undefined) return index.others;
+  return [...(own ?? []), ...(ports ?? []), ...index.others].sort((left, right) => left - right);
 }
 
 function buildIndex(rules: readonly WalkRule[]): Index {

@@ -21,8 +21,6 @@ export interface Host {
   readonly isLocal: (address: Address) => boolean;
   /** The address that masquerading puts on a packet to `destination`, when known. */
   readonly sourceFor: (destination: Address) => Address | undefined;
-  /** The interface by which a packet leaves for `destination`, when known. */
-  readonly interfaceFor?: (destination: Address) => string | undefined;
 }
 
 export type Hook = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting';

@@ -59,22 +59,18 @@ function walkIncoming(programs: readonly Program[], start: WalkState): readonly 
   return after(runHook(programs, 'prerouting', start), (state) =>
     state.host.isLocal(state.destination)
       ? runHook(programs, 'input', state)
-      : after(runHook(programs, 'forward', routed(state)), (forwarded) => runHook(programs, 'postrouting', forwarded)),
+      : after(runHook(programs, 'forward', state), (forwarded) => runHook(programs, 'postrouting', forwarded)),
   );
-}
-
-function routed(state: WalkState): WalkState {
-  const outInterface = state.host.interfaceFor?.(state.destination);
-  return outInterface === undefined ? state : { ...state, outInterface };
 }
 
 function walkOutput(programs: readonly Program[], start: WalkState): readonly WalkEnd[] {
   return after(runHook(programs, 'output', start), (state) => {
-    if (!state.host.isLocal(state.destination)) return runHook(programs, 'postrouting', routed(state));
-    // It comes back by the loopback interface. Its addresses were settled on the way out: no nat chain is asked again.
-    const settled = programs.map((program) => ({ baseChains: program.baseChains.filter((base) => !base.isNat) }));
+    if (!state.host.isLocal(state.destination)) return runHook(programs, 'postrouting', state);
+    // It comes back by the loopback interface.
     return after(runHook(programs, 'postrouting', { ...state, outInterface: 'lo' }), (sent) =>
-      after(runHook(settled, 'prerouting', { ...sent, inInterface: 'lo' }), (back) => runHook(settled, 'input', back)),
+      after(runHook(programs, 'prerouting', { ...sent, inInterface: 'lo' }), (back) =>
+        runHook(programs, 'input', back),
+      ),
     );
   });
 }
@@ -93,15 +89,28 @@ function runHook(programs: readonly Program[], hook: Hook, arriving: WalkState):
   return ends;
 }
 
+const merged = new WeakMap<readonly Program[], Map<string, readonly BaseChain[]>>();
+
+/** What the kernel asks at a hook, in its order. */
 function chainsAt(programs: readonly Program[], hook: Hook, isV6: boolean): readonly BaseChain[] {
-  return programs
-    .flatMap((program) => program.baseChains)
-    .filter((base) => base.hook === hook && (base.isV6 === undefined || base.isV6 === isV6))
-    .sort((left, right) => left.priority - right.priority);
+  let known = merged.get(programs);
+  if (known === undefined) merged.set(programs, (known = new Map<string, readonly BaseChain[]>()));
+  const key = `${hook} ${isV6 ? 6 : 4}`;
+  let chains = known.get(key);
+  if (chains === undefined) {
+    chains = programs
+      .flatMap((program) => program.baseChains)
+      .filter((base) => base.hook === hook && (base.isV6 === undefined || base.isV6 === isV6))
+      .sort((left, right) => left.priority - right.priority);
+    known.set(key, chains);
+  }
+  return chains;
 }
 
 /** The first nat chain that rewrites an address at a hook has the last word there. */
 function isSettled(state: WalkState): boolean {
+  // What a host sends to itself was settled on the way out.
+  if (state.packet.isFromHost && state.inInterface === 'lo') return true;
   return state.hook === 'prerouting' || state.hook === 'output' ? state.isDestinationChanged : state.isSourceChanged;
 }
 

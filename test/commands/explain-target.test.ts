@@ -5,7 +5,7 @@ import { parseClient, parseTarget } from '../../src/commands/explain-target.ts';
 function described(text: string): string {
   const target = parseTarget(text);
   const protocol = target.protocol ?? '-';
-  if (target.kind === 'service') return `${target.namespace ?? '-'} ${target.name} ${target.port ?? '-'} ${protocol}`;
+  if (target.kind === 'service') return `${target.namespace} ${target.name} ${target.port ?? '-'} ${protocol}`;
   return `${target.kind === 'node' ? 'node' : target.address.text} ${target.port} ${protocol}`;
 }
 
@@ -18,9 +18,9 @@ describe('--to', () => {
     ['[FD00::0001]:80/sctp', 'fd00::1 80 sctp'],
     ['node:30080', 'node 30080 -'],
     ['node:30080/udp', 'node 30080 udp'],
-    ['web', '- web - -'],
-    ['web:80', '- web 80 -'],
-    ['web:http', '- web http -'],
+    ['web', 'default web - -'],
+    ['web:80', 'default web 80 -'],
+    ['web:http', 'default web http -'],
     ['shop/web:http/tcp', 'shop web http tcp'],
     ['shop/web', 'shop web - -'],
   ];
@@ -46,6 +46,11 @@ describe('--to', () => {
       expect(() => parseTarget(text)).to.throw(UsageError, /expected/);
     });
   }
+});
+
+it('looks for Services in the namespace given with -n', () => {
+  expect(parseTarget('web:80', 'shop')).to.deep.include({ namespace: 'shop', name: 'web' });
+  expect(parseTarget('blog/web:80', 'shop')).to.deep.include({ namespace: 'blog' });
 });
 
 describe('--from', () => {
