@@ -96,6 +96,13 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./verify.ts')).verify,
   },
   {
+    name: 'doctor',
+    summary: 'look whether this node is fit for Services, and what to do',
+    example: 'portwright doctor',
+    takes: ['output'],
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
+  {
     name: 'help',
     summary: 'explain a topic, or a command',
     words: '[topic]',

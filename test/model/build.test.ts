@@ -54,7 +54,7 @@ describe('the model of service ports', () => {
   });
 
   it('takes a port without protocol for TCP', () => {
-    const { protocol: _, ...bare } = port();
+    const bare = { name: 'http', port: 80 };
     expect(first(service({ ports: [bare] }))?.protocol).to.equal('TCP');
   });
 
