@@ -3,6 +3,7 @@ import type { ObjectChange } from '../ruleset/diff.ts';
 import { combine } from '../ruleset/ruleset.ts';
 import type { RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
 import type { SplitParts } from './parts.ts';
+import { holdersIn } from './shared-elements.ts';
 import { definitionKey, lineKey } from './spelling.ts';
 
 /** What differs in one table between two rulesets and is worth a write: by what lines say, not by their words. */
@@ -17,7 +18,7 @@ export function compareNftables(split: SplitParts, table: string): ObjectChange[
     },
     lineKey,
   );
-  return changes.flatMap((change) => asSet(restored(change, live, desired), split.common));
+  return changes.flatMap((change) => asSet(restored(change, live, desired), split, table));
 }
 
 function objectsIn(parts: readonly RulesetPart[], table: string): ReadonlyMap<string, RulesetObject> {
@@ -62,18 +63,14 @@ function restored(
 }
 
 /** An element of a set comes with the first service port that wants it and goes with the last. */
-function asSet(change: ObjectChange, common: readonly RulesetPart[]): ObjectChange[] {
-  if (change.kind !== 'change' || change.object.kind !== 'set') return [change];
-  const inQuestion = new Set([...change.removed, ...change.added]);
-  const settled = new Set<string>();
-  const { name } = change.object;
-  for (const part of common) {
-    const object = part.find((candidate) => candidate.name === name);
-    if (object === undefined) continue;
-    for (const line of object.lines) if (inQuestion.has(line)) settled.add(line);
-  }
-  const removed = change.removed.filter((line) => !settled.has(line));
-  const added = change.added.filter((line) => !settled.has(line));
-  const isSame = removed.length + added.length === 0 && settled.size > 0;
+function asSet(change: ObjectChange, split: SplitParts, table: string): ObjectChange[] {
+  const { kind, object } = change;
+  // In a listing an element stands once; only between rulesets of ours a part can go while others want its element.
+  if (kind !== 'change' || object.kind !== 'set' || split.common.length === 0) return [change];
+  const holders = holdersIn(table, split.common);
+  const isSettled = (line: string) => holders(object.name, line) > 0;
+  const removed = change.removed.filter((line) => !isSettled(line));
+  const added = change.added.filter((line) => !isSettled(line));
+  const isSame = removed.length + added.length === 0 && change.removed.length + change.added.length > 0;
   return isSame ? [] : [{ ...change, removed, added }];
 }

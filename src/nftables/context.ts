@@ -140,8 +140,22 @@ function nodePortContext(
   };
 }
 
-/** The class chains that a service port's elements lead to; one object for each class. */
+/**
+ * The class chains that a service port's elements lead to. Few combinations exist, each is one array, so that they
+ * can be told apart by reference.
+ */
 export function classesOf(port: ServicePort): readonly ClassUse[] {
+  const uses = usesOf(port);
+  const key = uses.map(({ kind, count }) => classChain(kind, count)).join();
+  const known = classCombinations.get(key);
+  if (known !== undefined) return known;
+  classCombinations.set(key, uses);
+  return uses;
+}
+
+const classCombinations = new Map<string, readonly ClassUse[]>();
+
+function usesOf(port: ServicePort): readonly ClassUse[] {
   if (hasAffinity(port)) return [];
   const uses: ClassUse[] = [];
   const use = (kind: ClassKind, { length: count }: readonly Endpoint[]) => {

@@ -54,7 +54,8 @@ export function renderNftables(model: ProxyModel): string {
   }
   const surroundings = surroundingsOf(model);
   const sticky = model.servicePorts.filter(hasAffinity).map((port) => affinityContext(port, surroundings));
-  return renderTable(model, {
+  const classes = distinct(model.servicePorts.map(classesOf));
+  return renderTable(model, classes, {
     elements: (name) => joined([...new Set(elements.get(name))]),
     affinitySets: sticky.map((context) => renderTemplate('nftables/affinity-sets', context)).join(''),
     affinityChains: sticky.map((context) => renderTemplate('nftables/affinity-chains', context)).join(''),
@@ -67,11 +68,10 @@ export function renderNftables(model: ProxyModel): string {
  */
 export function desiredNftables(model: ProxyModel): Ruleset {
   const surroundings = surroundingsOf(model);
-  const key = JSON.stringify(surroundings);
-  const base = renderTable(model, { elements: () => '', affinitySets: '', affinityChains: '' });
-  return {
-    parts: [basePart(base), ...model.servicePorts.map((port) => servicePortPart(port, surroundings, key))],
-  };
+  const key = `${model.family} ${JSON.stringify(surroundings)}`;
+  const ports = portsOf(model.servicePorts, surroundings, key);
+  const base = renderTable(model, ports.classes, { elements: () => '', affinitySets: '', affinityChains: '' });
+  return { parts: [basePart(base), ...ports.parts] };
 }
 
 interface Filling {
@@ -80,32 +80,26 @@ interface Filling {
   readonly affinityChains: string;
 }
 
-function renderTable(model: ProxyModel, { elements, affinitySets, affinityChains }: Filling): string {
+function renderTable(
+  model: ProxyModel,
+  classes: readonly ClassUse[],
+  { elements, affinitySets, affinityChains }: Filling,
+): string {
   const filled = Object.fromEntries(Object.entries(holes).map(([hole, [, name]]) => [hole, elements(name)])) as Record<
     Hole,
     string
   >;
   return renderTemplate('nftables/table', {
-    ...tableContext(model, classesIn(model.servicePorts), elements),
+    ...tableContext(model, classes, elements),
     ...filled,
     affinitySets,
     affinityChains,
   });
 }
 
-const usedClasses = new WeakMap<ServicePort, readonly ClassUse[]>();
-
-function classesIn(ports: readonly ServicePort[]): ClassUse[] {
-  const uses = new Set<ClassUse>();
-  for (const port of ports) {
-    let classes = usedClasses.get(port);
-    if (classes === undefined) {
-      classes = classesOf(port);
-      usedClasses.set(port, classes);
-    }
-    for (const use of classes) uses.add(use);
-  }
-  return [...uses].sort(
+/** The class chains of all service ports, each once, sorted. */
+function distinct(uses: Iterable<readonly ClassUse[]>): ClassUse[] {
+  return [...new Set([...new Set(uses)].flat())].sort(
     (left, right) => Number(left.kind > right.kind) - Number(left.kind < right.kind) || left.count - right.count,
   );
 }
@@ -124,19 +118,45 @@ function elementsOf(port: ServicePort): Map<string, string[]> {
   return elements;
 }
 
-const servicePortParts = new WeakMap<ServicePort, { readonly surroundings: string; readonly part: RulesetPart }>();
+/** What a service port contributes. */
+interface Contribution {
+  readonly surroundings: string;
+  readonly part: RulesetPart;
+  readonly classes: readonly ClassUse[];
+}
 
-function servicePortPart(port: ServicePort, surroundings: Surroundings, key: string): RulesetPart {
-  const known = servicePortParts.get(port);
+const contributions = new WeakMap<ServicePort, Contribution>();
+
+/** The last answer for each key: most service ports are where they were, and to compare costs less than to look up. */
+const lastPorts = new Map<
+  string,
+  { readonly ports: readonly ServicePort[]; readonly found: readonly Contribution[] }
+>();
+const maxLastPorts = 4;
+
+function portsOf(ports: readonly ServicePort[], surroundings: Surroundings, key: string) {
+  const last = lastPorts.get(key);
+  const found = ports.map((port, index) => {
+    const known = last?.ports[index] === port ? last.found[index] : undefined;
+    return known ?? contributionOf(port, surroundings, key);
+  });
+  if (lastPorts.size >= maxLastPorts) lastPorts.clear();
+  lastPorts.set(key, { ports, found });
+  return { parts: found.map(({ part }) => part), classes: distinct(found.map(({ classes }) => classes)) };
+}
+
+function contributionOf(port: ServicePort, surroundings: Surroundings, key: string): Contribution {
+  const known = contributions.get(port);
   // Elements are the same wherever the node stands; only chains for session affinity look around.
-  if (known !== undefined && (known.surroundings === key || !hasAffinity(port))) return known.part;
+  if (known !== undefined && (known.surroundings === key || !hasAffinity(port))) return known;
   const table = tableOf(port.family);
   const service = { namespace: port.namespace, name: port.name };
   const objects = [...elementsOf(port)].map(([name, lines]) => elementsObject(table, name, lines));
   const part = [...objects, ...affinityObjects(port, surroundings).map((object) => ({ ...object, service }))];
   describePart(part, { key: [port.namespace, port.name, port.portName, port.protocol].join('/'), service });
-  servicePortParts.set(port, { surroundings: key, part });
-  return part;
+  const contribution = { surroundings: key, part, classes: classesOf(port) };
+  contributions.set(port, contribution);
+  return contribution;
 }
 
 function elementsObject(table: string, name: string, lines: readonly string[]): RulesetObject {
