@@ -5,9 +5,11 @@ import type { PacketDifference } from '../../src/commands/verify-compare.ts';
 import { verificationData, verificationText } from '../../src/commands/verify-text.ts';
 import { relevantPackets } from '../../src/commands/verify-packets.ts';
 import type { PacketFacts } from '../../src/commands/verify-packets.ts';
+import { buildModel } from '../../src/model/build.ts';
 import type { ProxyModel } from '../../src/model/model.ts';
 import type { Program } from '../../src/ruleset/walk-program.ts';
 import { cases, nodeAddresses, readCase } from '../ruleset/flows.ts';
+import { endpoint, modelOptions, service, slice, state } from '../support/state.ts';
 import { recordedModels, recordedSurroundings } from './recorded.ts';
 
 interface Rulesets {
@@ -94,5 +96,26 @@ describe('verify with a fault', () => {
     const [difference] = differingPackets(relevantPackets(facts), rulesets, facts);
     expect(difference?.right.others).to.have.length(1);
     expect(difference?.right.others[0]?.probability).to.be.closeTo(1 / 3, 1e-9);
+  });
+});
+
+describe('verify where the ranges of Service addresses are known', () => {
+  it('documents that nftables mode drops what no Service has', () => {
+    const ranges = [{ metadata: { name: 'kubernetes' }, spec: { cidrs: ['10.96.0.0/16'] } }];
+    const model = buildModel(
+      state([service()], [slice([endpoint('10.244.1.11')])], { serviceCIDRs: ranges }),
+      modelOptions(),
+    );
+    const rulesets = { left: desiredPrograms('iptables', [model]), right: desiredPrograms('nftables', [model]) };
+    const facts = factsFor(model);
+    const found = withIntentions(differingPackets(relevantPackets(facts), rulesets, facts), model)
+      .filter(({ destination }) => destination.address.text === '10.96.255.254')
+      .map(({ left, right, intended }) => [left.verdict, right.verdict, intended]);
+    const reason = 'a cluster IP that no Service has is dropped in nftables mode';
+    expect(found).to.deep.equal([
+      ['pass', 'drop', reason],
+      ['pass', 'drop', reason],
+      ['pass', 'drop', reason],
+    ]);
   });
 });
