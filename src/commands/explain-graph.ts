@@ -3,7 +3,8 @@ import type { TreeNode } from '../ruleset/walk-tree.ts';
 import type { Way } from '../ruleset/walk-outcome.ts';
 import type { Answer } from './explain-answer.ts';
 import { whyOf } from './explain-data.ts';
-import { endpointText, probabilityText } from './explain-text.ts';
+import { endpointText } from './explain-path.ts';
+import { probabilityText } from './explain-text.ts';
 
 interface GraphNode {
   readonly id: string;

@@ -1,11 +1,10 @@
 import { servicePortName } from '../model/model.ts';
 import type { LeftOutEndpoint, ServicePort } from '../model/model.ts';
 import type { Outcome, ReachedEndpoint } from '../ruleset/walk-outcome.ts';
-import type { TrailStep } from '../ruleset/walk-program.ts';
-import { treeOf } from '../ruleset/walk-tree.ts';
-import type { TreeNode } from '../ruleset/walk-tree.ts';
 import type { Answer } from './explain-answer.ts';
-import { ruleOf, serviceData, whyOf } from './explain-data.ts';
+import { ruleOf, serviceData } from './explain-data.ts';
+import { endpointText, pathOf } from './explain-path.ts';
+import type { PathLine } from './explain-path.ts';
 
 /** Answers for people: what happens to each client side by side, then each one's path. */
 export function explainText(answers: readonly Answer[]): string {
@@ -35,10 +34,6 @@ function fractionText(probability: number): string {
 
 function percentText(probability: number): string {
   return `${Number((probability * 100).toPrecision(3))}%`;
-}
-
-export function endpointText(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function heading(answer: Answer): string[] {
@@ -87,7 +82,8 @@ function verdictText(outcome: Outcome): string {
   return `${outcome.verdict}${outcome.uncertain ? ' (uncertain)' : ''}`;
 }
 
-const verdictWords = {
+/** What a verdict means for whoever sent the packet. */
+export const verdictWords = {
   endpoint: 'delivered to an endpoint',
   reject: 'refused, and the client is told',
   drop: 'dropped in silence: the client waits',
@@ -149,7 +145,8 @@ function uncertainties(outcome: Outcome): string[] {
   });
 }
 
-const explanations: Readonly<Record<LeftOutEndpoint['why'], string>> = {
+/** Why an endpoint gets no traffic of a kind. */
+export const leftOutWords: Readonly<Record<LeftOutEndpoint['why'], string>> = {
   'not ready': 'its pod is not ready',
   terminating: 'its pod is terminating',
   'other zone': 'its zone hint names another zone (topology)',
@@ -158,63 +155,18 @@ const explanations: Readonly<Record<LeftOutEndpoint['why'], string>> = {
 };
 
 function leftOutLines(leftOut: readonly LeftOutEndpoint[]): string[] {
-  return leftOut.map(({ endpoint, why }) => `  left out: ${endpoint.key}, ${explanations[why]}`);
+  return leftOut.map(({ endpoint, why }) => `  left out: ${endpoint.key}, ${leftOutWords[why]}`);
 }
 
-/** The path of a packet, one line a rule. */
+/** The path of a packet, one line a rule, indented by jumps. */
 export function pathLines(outcome: Outcome): string[] {
-  const tree = treeOf(outcome.ways);
-  return tree.length === 0 ? ['    no rule takes notice of it'] : nodeLines(tree, '');
+  const lines = pathOf(outcome).map(pathLineText);
+  return lines.length === 0 ? ['    no rule takes notice of it'] : lines;
 }
 
-/** One line a step, indented by jumps. What branches of a fork go through afterwards is told once, where it is the same. */
-function nodeLines(nodes: readonly TreeNode[], hook: string): string[] {
-  const isFork = nodes.length > 1;
-  const lines: string[] = [];
-  const later = new Map<string, string[]>();
-  for (const node of nodes) {
-    const { step } = node;
-    const own = step.hook === hook ? [] : [`    ${step.hook}`];
-    const all = [...own, stepLine(node, isFork), ...nodeLines(node.next, step.hook)];
-    const next = all.findIndex((line, index) => index >= own.length && isHook(line));
-    lines.push(...all.slice(0, next < 0 ? undefined : next));
-    if (next >= 0) listAt(later, all.slice(next).join('\n')).push(...endsOf(node));
-  }
-  for (const [text, ends] of later) {
-    if (later.size > 1) lines.push(`    afterwards, to ${ends.join(' ')}`);
-    lines.push(...text.split('\n'));
-  }
-  return lines;
-}
-
-/** Hooks, and what is said of branches, stand left of all rules. */
-function isHook(line: string): boolean {
-  return /^ {4}\S/.test(line);
-}
-
-function listAt(lists: Map<string, string[]>, key: string): string[] {
-  const list = lists.get(key) ?? [];
-  lists.set(key, list);
-  return list;
-}
-
-function endsOf({ way, next }: TreeNode): string[] {
-  return [...(way === undefined ? [] : [endpointText(way.address, way.port)]), ...next.flatMap(endsOf)];
-}
-
-function stepLine({ step, next }: TreeNode, isFork: boolean): string {
-  const indent = ' '.repeat(6 + 2 * step.depth);
-  const chance = isFork ? `[${fractionText(step.share)}] ` : '';
-  const rule = ruleOf(step)
-    .replace(/^-A \S+ ?/, '')
-    .replace(/-m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+) ?/g, '')
-    .replace(/ ?comment "(?:[^"\\]|\\.)*"$/, '');
-  const why = whyOf(step);
-  const idle = isIdle(step, next) ? (why.endsWith('?') ? ' no' : ': nothing') : '';
-  return `${indent}${chance}${step.chain.table.name} ${step.chain.name}: ${why}${idle}  { ${rule} }`;
-}
-
-/** It went into another chain and came back as it was. */
-function isIdle({ branch, depth }: TrailStep, next: readonly TreeNode[]): boolean {
-  return 'chain' in branch.then && next.every((node) => node.step.depth <= depth);
+function pathLineText(line: PathLine): string {
+  if (line.kind === 'hook') return `    ${line.hook}`;
+  if (line.kind === 'afterwards') return `    afterwards, to ${line.ends.join(' ')}`;
+  const chance = line.chance === undefined ? '' : `[${fractionText(line.chance)}] `;
+  return `${' '.repeat(6 + 2 * line.depth)}${chance}${line.place}: ${line.meaning}  { ${line.rule} }`;
 }

@@ -1,5 +1,6 @@
 import type { Outcome } from '../ruleset/walk-outcome.ts';
-import { endpointText, pathLines, probabilityText } from './explain-text.ts';
+import { endpointText } from './explain-path.ts';
+import { pathLines, probabilityText } from './explain-text.ts';
 import type { PacketDifference } from './verify-compare.ts';
 
 /** What came of walking every relevant packet through two rulesets. */

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { answersTo } from '../../src/commands/explain-answer.ts';
 import { answerData } from '../../src/commands/explain-data.ts';
 import { desiredPrograms } from '../../src/commands/explain-programs.ts';
-import { endpointText } from '../../src/commands/explain-text.ts';
+import { endpointText } from '../../src/commands/explain-path.ts';
 import { cases, flowsOf, inWords, sorted } from '../ruleset/flows.ts';
 import { recordedModels, recordedSurroundings } from './recorded.ts';
 
