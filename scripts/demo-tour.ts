@@ -122,7 +122,7 @@ async function showCleanup(tour: Tour): Promise<void> {
   await tour.portwright('cleanup');
   const left = (await tour.lab.node.mustExec('iptables-save')).match(/^-A .*KUBE-(?!FIREWALL).*$/gm) ?? [];
   if (left.length > 0) throw new Error(`these rules stayed:\n${left.join('\n')}`);
-  approve('no rule is left; the namespaces go away now');
+  approve('no rule of a Service is left (KUBE-FIREWALL, which guards 127.0.0.1, stays); the namespaces go away now');
 }
 
 /** Sends connections, prints who answered, and fails when one was not answered. */

@@ -9,7 +9,7 @@ import { createClient } from '../source/kubernetes/request.ts';
 import type { ClusterState } from '../source/objects.ts';
 import type { CommandEffects } from './command.ts';
 import { TroubleError } from './failure.ts';
-import type { FoundState } from './input.ts';
+import type { FoundState } from './found-state.ts';
 
 /** A command that is run once does not wait for ever for a server that is away. */
 const patienceMs = 30_000;

@@ -10,6 +10,7 @@ import type { ClusterState, Node } from '../source/objects.ts';
 import { formatProblem } from '../source/problem.ts';
 import type { Problem } from '../source/problem.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
+import type { FoundState } from './found-state.ts';
 import { UsageError } from './failure.ts';
 
 /** All that a command which needs a state starts from. */
@@ -73,15 +74,6 @@ export async function readInput(
 /** Says which objects were left out; for the end of a command that kept going. */
 export function sayProblems(problems: readonly Problem[], effects: CommandEffects): void {
   for (const problem of problems) effects.say(formatProblem(problem));
-}
-
-/** A state as it was found, before this node looks at it. */
-export interface FoundState {
-  readonly state: ClusterState;
-  /** The Nodes among the manifests. */
-  readonly nodes: readonly Node[];
-  readonly problems: readonly Problem[];
-  readonly warnings: readonly Warning[];
 }
 
 async function readState(options: CommandOptions, effects: CommandEffects, config: Config): Promise<FoundState> {

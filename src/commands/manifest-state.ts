@@ -4,7 +4,7 @@ import { readManifests } from '../source/manifests.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { counted } from './difference-text.ts';
 import { InputError, UsageError } from './failure.ts';
-import type { FoundState } from './input.ts';
+import type { FoundState } from './found-state.ts';
 
 /** The state that manifests describe. Throws InputError with all problems at once unless `--keep-going`. */
 export async function manifestState(
