@@ -35,8 +35,8 @@ describe('choice of an endpoint', function () {
     await lab.listen(pods.map((address) => ({ protocol: 'tcp', address, port: 8080 })));
   });
   after(async () => {
-    await rules.remove();
     await lab.remove();
+    await rules.remove();
   });
 
   const apply = async (writer: Writer, service: WebService) => {

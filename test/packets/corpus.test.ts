@@ -21,8 +21,8 @@ describe('packets through our rules', function () {
     rules = await createOwnRules(lab);
   });
   after(async () => {
-    await rules.remove();
     await lab.remove();
+    await rules.remove();
   });
 
   for (const writer of ['iptables-nft', 'iptables-legacy', 'nftables'] as const) {

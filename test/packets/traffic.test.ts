@@ -27,8 +27,8 @@ describe('continuous traffic', function () {
     await lab.listen(pods.map((address) => ({ protocol: 'tcp', address, port: 8080 })));
   });
   after(async () => {
-    await rules.remove();
     await lab.remove();
+    await rules.remove();
   });
   beforeEach(() => clearRules(lab));
 
