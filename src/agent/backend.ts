@@ -24,6 +24,9 @@ export interface Backend {
   list(): Promise<Ruleset>;
   /** Throws LoadError. */
   load(script: Script): Promise<void>;
-  /** Whether the kernel takes the script where no rules are: tells a bad rule from a bad moment. */
+  /**
+   * Whether the kernel takes the script where no rules are: tells a bad rule from a bad moment. Throws LoadError when
+   * that cannot be tried here.
+   */
   tryLoad(script: Script): Promise<boolean>;
 }

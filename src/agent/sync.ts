@@ -5,6 +5,7 @@ import type { Script } from '../ruleset/plan.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import type { Backend, BackendPlan } from './backend.ts';
 import { findCulprits } from './culprits.ts';
+import type { RefusedSync } from './culprits.ts';
 
 /** A Service whose rules the kernel did not take; what it had before stays in place. */
 export interface Refusal {
@@ -54,7 +55,7 @@ export async function sync(backend: Backend, model: ProxyModel, options: SyncOpt
       return { plan: first, live: plan.after, refusals: [...refused.values()], leftovers };
     }
     if (isRefusal(failure.error)) {
-      const refusals = await refusalsOf(backend, model, plan, failure);
+      const refusals = await refusalsOf(backend, { model, plan, desired }, failure, options);
       if (refusals.every(({ service }) => refused.has(key(service)))) throw failure.error;
       for (const refusal of refusals) refused.set(key(refusal.service), refusal);
       if (!options.keepGoing) throw new RefusedError([...refused.values()], failure.error);
@@ -124,14 +125,14 @@ async function failureOf(backend: Backend, script: Script): Promise<LoadError | 
 /** Whose rules were refused: by the line that the tool names, or by trial where it names none. */
 async function refusalsOf(
   backend: Backend,
-  model: ProxyModel,
-  plan: BackendPlan,
+  refused: RefusedSync,
   { script, error }: Failure,
+  { keepGoing }: SyncOptions,
 ): Promise<Refusal[]> {
   const { line, message } = error.failure;
   const named = line === undefined ? undefined : serviceAtLine(script, line);
   if (named !== undefined) return [{ service: named, reason: message }];
-  const culprits = await findCulprits(backend, model, plan);
+  const culprits = await findCulprits(backend, refused, { mayTryLive: keepGoing });
   return culprits.map((service) => ({ service, reason: message }));
 }
 

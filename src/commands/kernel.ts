@@ -2,6 +2,8 @@ import { createIptablesBackend } from '../iptables/backend.ts';
 import { iptablesCounters } from '../iptables/context.ts';
 import type { Backend } from '../agent/backend.ts';
 import type { Config, ProxyMode } from '../config/config.ts';
+import type { LoadFailure } from '../kernel/classify.ts';
+import { isRefusal, LoadError } from '../kernel/errors.ts';
 import { openHost } from '../kernel/host.ts';
 import type { Host } from '../kernel/host.ts';
 import { hostAddresses } from '../kernel/interfaces.ts';
@@ -68,7 +70,7 @@ export function backendFor(
     const backend = createNftablesBackend(family, {
       list: (of) => tool.list(of),
       load: (script) => tool.load(script),
-      tryLoad: async (script) => (await tryTables(kernel, script)) === undefined,
+      tryLoad: async (script) => isTaken(await tryTables(kernel, script)),
     });
     return { name: 'nftables', backend };
   }
@@ -82,11 +84,18 @@ export function backendFor(
       {
         list: (of) => tools.list(of),
         load: (of, script) => tools.load(of, script),
-        tryLoad: async (of, script) =>
-          (await scratch.tryLoad(of, [script], counters ? iptablesCounters : [])) === undefined,
+        tryLoad: async (of, script) => isTaken(await scratch.tryLoad(of, [script], counters ? iptablesCounters : [])),
       },
     ),
   };
+}
+
+/** What a trial says of a script; a trial that could not be made says nothing. */
+function isTaken(failure: LoadFailure | undefined): boolean {
+  if (failure === undefined) return true;
+  const error = new LoadError(failure);
+  if (isRefusal(error)) return false;
+  throw error;
 }
 
 /** Whether both packet counters exist or could be made now. */

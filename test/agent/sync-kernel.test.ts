@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Backend } from '../../src/agent/backend.ts';
 import { RefusedError, sync } from '../../src/agent/sync.ts';
+import { LoadError } from '../../src/kernel/errors.ts';
 import { createIptablesBackend } from '../../src/iptables/backend.ts';
 import { createIptablesTools, toolName } from '../../src/kernel/iptables-tools.ts';
 import { inScratchNamespace } from '../../src/kernel/scratch.ts';
@@ -161,6 +162,23 @@ for (const variant of ['nft', 'legacy'] as const) {
         expect(now).to.include('10.244.1.1:8080').and.include('10.244.1.3:8080').and.not.include('10.244.9.9');
       });
     }
+
+    it('finds a refused Service in the live kernel where no other can be had', async () => {
+      const one = backend();
+      await sync(one, model(state([web], slices.slice(0, 1))), { keepGoing: false });
+      const failure = new LoadError({ kind: 'environment', message: 'unshare: not permitted', stderr: '' });
+      const good = 'DNAT --to-destination 10.244.9.9:8080';
+      const bad: Backend = {
+        ...one,
+        desired: (of: ProxyModel) => poisoned(one.desired(of), good, 'MASQUERADE'),
+        tryLoad: () => Promise.reject(failure),
+      };
+      const next = model(state([web, other], [slice([endpoint('10.244.9.9')]), ...slices.slice(1)]));
+      const { refusals } = await sync(bad, next, { keepGoing: true });
+      expect(refusals.map(({ service: of }) => of.name)).to.deep.equal(['web']);
+      const now = await listing();
+      expect(now).to.include('10.244.1.1:8080').and.include('10.244.1.3:8080').and.not.include('10.244.9.9');
+    });
 
     it('fills an empty kernel with many Services in steps that each are whole', async () => {
       const many = model(manyServices(400, 2));
