@@ -36,7 +36,7 @@ export function startTraffic(load: Load): Traffic {
   );
   const stayers = load.targets
     .filter(({ protocol }) => protocol === 'tcp')
-    .flatMap((target) => Array.from({ length: load.longLived }, () => stay(target, tally)));
+    .flatMap((target) => Array.from({ length: load.longLived }, () => stay(target, tally, end.signal)));
   return {
     stop: async () => {
       end.abort();
