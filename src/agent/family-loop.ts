@@ -1,4 +1,4 @@
-import { isWorthRetry } from '../kernel/errors.ts';
+import { isWorthRetry, LoadError } from '../kernel/errors.ts';
 import type { Commit } from '../kernel/monitor.ts';
 import type { ProxyModel } from '../model/model.ts';
 import type { Change } from '../ruleset/plan.ts';
@@ -96,6 +96,9 @@ export class FamilyLoop {
   #applied: ProxyModel | undefined;
   #isVerified = false;
   #hasBegun = false;
+  #isRequested = false;
+  /** A write failed: what differs next need not be anybody else's doing. */
+  #isHalfWritten = false;
   /** The live rules are to be read at this time of the clock. */
   #listAt = -Infinity;
   /** Objects whose removal did not work. */
@@ -137,6 +140,7 @@ export class FamilyLoop {
 
   /** Something of what should be may have changed. */
   request(): void {
+    this.#isRequested = true;
     this.#runner.request();
   }
 
@@ -197,15 +201,21 @@ export class FamilyLoop {
     this.#times.desire(model, date());
     this.#quarantine.release(model, startedAt);
     const wasListed = this.#live === undefined || startedAt >= this.#listAt;
+    const isRequested = this.#isRequested;
+    this.#isRequested = false;
     try {
       const live = wasListed ? await this.#read(timed) : this.#live;
       if (live === undefined) throw new Error('unreachable: live rules are neither known nor read');
       if (this.#options.isDryRun) this.#tell(model, live, timed, startedAt);
       else await this.#write(model, live, timed, { startedAt, wasListed });
-      return 'done';
+      return isRequested || timed.loads() > 0 ? 'done' : 'checked';
     } catch (error) {
+      this.#isRequested ||= isRequested;
       const isBusy = isWorthRetry(error);
-      if (!isBusy || timed.loads() > 0) this.#live = undefined;
+      if (!isLockHeld(error) || timed.loads() > 0) {
+        this.#live = undefined;
+        this.#isHalfWritten = true;
+      }
       this.#doubt(error instanceof Error ? error.message : String(error));
       handlers.onFailed(error, { isBusy, tookMs: clock.now() - startedAt, wasListed });
       return isBusy ? 'busy' : 'failed';
@@ -224,7 +234,7 @@ export class FamilyLoop {
     const tookMs = timed.stages.get('list') ?? 0;
     handlers.onRulesInFront(rulesInFront(listed));
     this.#live = listed;
-    if (this.#applied === undefined) return listed;
+    if (this.#applied === undefined || this.#isHalfWritten) return listed;
     const plan = timed.plan(listed, timed.desired(this.#applied), this.#isWithheld);
     const changes = plan.changes.filter(({ kind, object }) => kind !== 'delete' || !this.#unremoved.has(object));
     if (changes.length > 0) this.#found({ changes, writers }, touched);
@@ -289,6 +299,7 @@ export class FamilyLoop {
     }
     this.#live = current;
     this.#applied = model;
+    this.#isHalfWritten = false;
     this.#times.apply(date());
     this.#unremoved = new Set(
       leftovers.length === 0 ? [] : changes.flatMap(({ kind, object }) => (kind === 'delete' ? [object] : [])),
@@ -322,4 +333,9 @@ export class FamilyLoop {
   }
 
   readonly #isWithheld = (service: ServiceName): boolean => this.#quarantine.has(service);
+}
+
+/** The one failure that leaves everything as it was. */
+function isLockHeld(error: unknown): boolean {
+  return error instanceof LoadError && error.failure.kind === 'lock-held';
 }

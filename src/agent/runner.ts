@@ -1,8 +1,9 @@
 /**
- * How a run ended: `done`; `busy` when somebody held a lock, so nothing was written and the next try comes soon;
+ * How a run ended: `done`; `checked` when nobody had asked for it and nothing was written, so that the next need keep
+ * no distance; `busy` when somebody held a lock, so nothing was written and the next try comes soon;
  * `failed` when the next try should leave time for the cause to go away.
  */
-export type RunOutcome = 'done' | 'busy' | 'failed';
+export type RunOutcome = 'done' | 'checked' | 'busy' | 'failed';
 
 /** Time as the runner needs it: monotonic milliseconds, and timers. */
 export interface Clock {
@@ -115,9 +116,9 @@ export class Runner {
       this.#options.onError(error);
     }
     const now = this.#options.clock.now();
-    this.#endedAt = now;
+    if (outcome !== 'checked') this.#endedAt = now;
     this.#idleUntil = now + this.#options.maxIntervalMs;
-    this.#retry = outcome === 'done' ? undefined : this.#nextRetry(outcome, now);
+    this.#retry = outcome === 'busy' || outcome === 'failed' ? this.#nextRetry(outcome, now) : undefined;
   }
 
   #nextRetry(outcome: 'busy' | 'failed', now: number): { outcome: 'busy' | 'failed'; at: number; waitMs: number } {

@@ -54,6 +54,17 @@ describe('agent/runner', () => {
     expect(starts).to.deep.equal([0, 1400]);
   });
 
+  it('keeps no distance from a run that nobody asked for and that wrote nothing', async () => {
+    const { clock, runner, starts } = setUp(['done', 'checked']);
+    runner.request();
+    await clock.advance(5_000);
+    runner.requestWithin(0);
+    await clock.advance(100);
+    runner.request();
+    await clock.advance(1_000);
+    expect(starts).to.deep.equal([0, 5_000, 5_100]);
+  });
+
   it('runs again for a request that comes during a run', async () => {
     const { clock, runner, starts } = setUp([], 5000);
     runner.request();
