@@ -1,0 +1,152 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildModel } from '../src/model/build.ts';
+import { parseNftables } from '../src/nftables/parse.ts';
+import { planNftables } from '../src/nftables/plan.ts';
+import { desiredNftables } from '../src/nftables/render.ts';
+import { scriptText } from '../src/ruleset/plan.ts';
+import type { ClusterState } from '../src/source/objects.ts';
+import { withNamespace } from '../test/support/namespace.ts';
+import type { Namespace } from '../test/support/namespace.ts';
+import { endpoint, manyServices, modelOptions, port, withEndpoints } from '../test/support/state.ts';
+import { kubeProxyTable } from './kube-proxy-table.ts';
+import { leastCpuMs, ratioRow } from './table.ts';
+import type { Row } from './table.ts';
+
+const options = modelOptions();
+
+/**
+ * Our table beside one of kube-proxy's shape for the same Services, loaded into scratch namespaces. Of nft its CPU
+ * time counts, user and system, because other work on the machine changes that the least.
+ */
+export async function nftablesRows(): Promise<readonly Row[]> {
+  const theirs = await measureKubeProxy(10_000);
+  const ours = await measureOurs(10_000);
+  const large = await measureOurs(50_000);
+  const seconds = (value: number) => `${value.toPrecision(2)} s`;
+  const beside = (own: number, other: number) => `${seconds(own)} beside ${seconds(other)}`;
+  return [
+    ratioRow(
+      'cold load of 10,000 × 2, CPU of nft, beside kube-proxy’s shape',
+      ours.coldLoad / theirs.coldLoad,
+      1 / 20,
+      beside(ours.coldLoad, theirs.coldLoad),
+    ),
+    ratioRow(
+      'cold load of 50,000 × 2, beside five times that of 10,000 × 2',
+      large.coldLoad / (5 * ours.coldLoad),
+      1.5,
+      seconds(large.coldLoad),
+    ),
+    ratioRow(
+      'one endpoint changed at 10,000 × 2, model to kernel, beside a sync of kube-proxy',
+      ours.change / theirs.change,
+      1 / 100,
+      beside(ours.change, theirs.change),
+    ),
+    ratioRow(
+      'one endpoint changed at 50,000 × 2, beside 10,000 × 2',
+      large.change / ours.change,
+      2.5,
+      seconds(large.change),
+    ),
+    ratioRow(
+      'full listing of 10,000 × 2, CPU of nft, beside kube-proxy’s shape',
+      ours.listing / theirs.listing,
+      1 / 5,
+      beside(ours.listing, theirs.listing),
+    ),
+    ratioRow(
+      'that listing read and compared, CPU, beside the listing of kube-proxy’s shape',
+      ours.comparing / theirs.listing,
+      1 / 5,
+      seconds(ours.comparing),
+    ),
+  ];
+}
+
+/** Services with a cluster IP only, which is what both shapes are written for here; one endpoint of two is local. */
+function clusterIPs(count: number): ClusterState {
+  const state = manyServices(count, 2);
+  const services = state.services.map((one) => ({ ...one, spec: { ...one.spec, type: 'ClusterIP', ports: [port()] } }));
+  const slices = [...state.slices].map(([name, ofService]) => {
+    const spread = ofService.map((slice) => ({
+      ...slice,
+      endpoints: (slice.endpoints ?? []).map((one, index) => ({ ...one, nodeName: `node-${index + 1}` })),
+    }));
+    return [name, spread] as const;
+  });
+  return { ...state, services, slices: new Map(slices) };
+}
+
+async function measureOurs(count: number) {
+  return withNamespace('bench', async (namespace) => {
+    const before = clusterIPs(count);
+    const desiredOf = (state: ClusterState) => desiredNftables(buildModel(state, options));
+    const first = planNftables({ parts: [] }, desiredOf(before), 'IPv4');
+    const script = first.scripts.map(scriptText).join('');
+    const loads: number[] = [];
+    for (let run = 0; run < 3; run++) {
+      await namespace.mustExec('nft', 'flush', 'ruleset');
+      loads.push((await nft(namespace, script)).cpuSeconds);
+    }
+    const coldLoad = Math.min(...loads);
+    let live = first.after;
+    const times: number[] = [];
+    let state = before;
+    for (let round = 0; round < 30; round++) {
+      state = withEndpoints(state, 'svc-000101', [endpoint('10.250.0.1'), endpoint(`10.250.1.${round}`)]);
+      const start = performance.now();
+      const plan = planNftables(live, desiredOf(state), 'IPv4');
+      await nft(namespace, plan.scripts.map(scriptText).join(''));
+      times.push((performance.now() - start) / 1000);
+      live = plan.after;
+    }
+    const desired = desiredOf(state);
+    const listing = await leastListing(namespace);
+    const comparing = leastCpuMs(3, () => planNftables(parseNftables(listing.output), desired, 'IPv4')) / 1000;
+    return { coldLoad, change: Math.min(...times), listing: listing.cpuSeconds, comparing };
+  });
+}
+
+/** A change costs kube-proxy a transaction, and the terse listing that it takes at every sync. */
+async function measureKubeProxy(count: number) {
+  return withNamespace('bench', async (namespace) => {
+    const { text, oneChange } = kubeProxyTable(buildModel(clusterIPs(count), options));
+    const coldLoad = (await nft(namespace, text)).cpuSeconds;
+    const times: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const start = performance.now();
+      await namespace.mustExec('nft', '-j', '-t', 'list', 'table', 'ip', 'kube-proxy');
+      await nft(namespace, oneChange);
+      times.push((performance.now() - start) / 1000);
+    }
+    const { cpuSeconds: listing } = await leastListing(namespace);
+    return { coldLoad, change: Math.min(...times), listing };
+  });
+}
+
+async function nft(namespace: Namespace, script: string) {
+  const directory = mkdtempSync(join(tmpdir(), 'pw-bench-'));
+  try {
+    writeFileSync(join(directory, 'script.nft'), script);
+    return await inShell(namespace, `nft -f ${directory}/script.nft`);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function leastListing(namespace: Namespace) {
+  const runs = [];
+  for (let run = 0; run < 3; run++) runs.push(await inShell(namespace, 'nft -s list table ip kube-proxy'));
+  return runs.reduce((least, run) => (run.cpuSeconds < least.cpuSeconds ? run : least));
+}
+
+/** The shell's `times` prints what its children used on its second line. */
+async function inShell(namespace: Namespace, command: string) {
+  const lines = (await namespace.shell(`${command}; times`)).trimEnd().split('\n');
+  const used = [...(lines.at(-1) ?? '').matchAll(/(\d+)m([\d.]+)s/g)];
+  const cpuSeconds = used.reduce((sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds), 0);
+  return { cpuSeconds, output: `${lines.slice(0, -2).join('\n')}\n` };
+}
