@@ -11,6 +11,14 @@ import {
   natServicePortContext,
   surroundingsOf,
 } from '../src/iptables/context.ts';
+import {
+  affinityContext,
+  classesOf,
+  elementsContext,
+  hasAffinity,
+  surroundingsOf as nftablesSurroundings,
+  tableContext,
+} from '../src/nftables/context.ts';
 import { endpoint, modelOptions, port, service, slice, state } from './support/state.ts';
 
 const templates = join(import.meta.dirname, '..', 'templates', 'iptables');
@@ -31,8 +39,10 @@ const everything = state(
       status: { loadBalancer: { ingress: [{ ip: '203.0.113.10' }] } },
     },
     service({ clusterIP: '10.96.0.11', clusterIPs: ['10.96.0.11'], externalIPs: ['198.51.100.8'] }, { name: 'empty' }),
+    service({ clusterIP: '10.96.0.12', clusterIPs: ['10.96.0.12'] }, { name: 'plain' }),
   ],
-  [slice([endpoint('10.244.1.1'), endpoint('10.244.1.2')])],
+  [slice([endpoint('10.244.1.1'), endpoint('10.244.1.2')]), slice([endpoint('10.244.1.3')], {}, 'plain')],
+  { serviceCIDRs: [{ metadata: { name: 'kubernetes' }, spec: { cidrs: ['10.96.0.0/16'] } }] },
 );
 
 function contexts(options: Partial<ModelOptions>): Map<string, object[]> {
@@ -62,8 +72,37 @@ describe('templates of iptables mode', () => {
   }
 });
 
+describe('templates of nftables mode', () => {
+  const directory = join(import.meta.dirname, '..', 'templates', 'nftables');
+  const model = buildModel(everything, modelOptions({ nodePortAddresses: ['172.18.0.11'] }));
+  // Session affinity keeps a service port out of the classes.
+  const services = everything.services.map((one) => ({ ...one, spec: { ...one.spec, sessionAffinity: 'None' } }));
+  const withoutAffinity = buildModel({ ...everything, services }, modelOptions());
+  const around = nftablesSurroundings(model);
+  const affinity = model.servicePorts.filter(hasAffinity).map((one) => affinityContext(one, around));
+  const given = new Map<string, object[]>([
+    ['table.hbs', [tableContext(model, model.servicePorts.flatMap(classesOf), () => 'x')]],
+    ['service-port-elements.hbs', [model, withoutAffinity].flatMap((one) => one.servicePorts.map(elementsContext))],
+    ['affinity-chains.hbs', affinity],
+    ['affinity-sets.hbs', affinity],
+  ]);
+
+  it('are all checked here', () => {
+    expect(readdirSync(directory).toSorted()).to.deep.equal([...given.keys()].toSorted());
+  });
+
+  for (const file of readdirSync(directory)) {
+    it(`${file} asks only for what its context has`, () => {
+      const source = readFileSync(join(directory, file), 'utf8');
+      // A missing value throws when the template is rendered; a missing condition or list would say nothing.
+      const known = [...pathsOf(given.get(file) ?? []), ...namesIn(source, 'values')];
+      expect(known).to.include.members(namesIn(source));
+    });
+  }
+});
+
 /** `name` for a value or condition, `list/name` for what is used inside a list. */
-function namesIn(source: string): string[] {
+function namesIn(source: string, which: 'all' | 'values' = 'all'): string[] {
   const names = new Set<string>();
   const walk = (statements: readonly hbs.AST.Statement[], prefix: string): void => {
     for (const statement of statements) {
@@ -73,7 +112,7 @@ function namesIn(source: string): string[] {
         const block = statement as hbs.AST.BlockStatement;
         expect(['if', 'each']).to.include(block.path.original);
         const subject = prefix + (block.params[0] as hbs.AST.PathExpression).original;
-        names.add(subject);
+        if (which === 'all') names.add(subject);
         walk(block.program.body, block.path.original === 'each' ? `${subject}/` : prefix);
         walk((block.inverse as hbs.AST.Program | undefined)?.body ?? [], prefix);
       }
