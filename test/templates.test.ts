@@ -38,7 +38,16 @@ const everything = state(
       }),
       status: { loadBalancer: { ingress: [{ ip: '203.0.113.10' }] } },
     },
-    service({ clusterIP: '10.96.0.11', clusterIPs: ['10.96.0.11'], externalIPs: ['198.51.100.8'] }, { name: 'empty' }),
+    service(
+      {
+        type: 'NodePort',
+        clusterIP: '10.96.0.11',
+        clusterIPs: ['10.96.0.11'],
+        externalIPs: ['198.51.100.8'],
+        ports: [port({ nodePort: 30_081 })],
+      },
+      { name: 'empty' },
+    ),
     service({ clusterIP: '10.96.0.12', clusterIPs: ['10.96.0.12'] }, { name: 'plain' }),
   ],
   [slice([endpoint('10.244.1.1'), endpoint('10.244.1.2')]), slice([endpoint('10.244.1.3')], {}, 'plain')],
