@@ -7,7 +7,9 @@ import type { FamilyDifference } from './difference.ts';
 import { counted, differenceText, extent } from './difference-text.ts';
 import { TroubleError } from './failure.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
+import type { Input } from './input.ts';
 import { backendFor, iptablesVariant, openKernel, unsupported } from './kernel.ts';
+import type { Kernel } from './kernel.ts';
 import { findLeftovers } from './leftovers.ts';
 import { outputFormat, palette, printValue } from './output.ts';
 import { savedListing } from './saved-listing.ts';
@@ -35,6 +37,16 @@ export async function diff(options: CommandOptions, effects: CommandEffects): Pr
 async function againstKernel(options: CommandOptions, effects: CommandEffects, config: Config) {
   const kernel = await openKernel(effects.env);
   const input = await readInput(options, effects, config, kernel.facts);
+  return { ...input, families: await liveDifference(kernel, input, effects) };
+}
+
+/** What differs in this host's kernel, for each family it has. Throws TroubleError when it has none. */
+export async function liveDifference(
+  kernel: Kernel,
+  input: Input,
+  effects: CommandEffects,
+): Promise<readonly FamilyDifference[]> {
+  const { config } = input;
   const variant = await iptablesVariant(kernel, config);
   const families: FamilyDifference[] = [];
   for (const model of input.models) {
@@ -56,7 +68,7 @@ async function againstKernel(options: CommandOptions, effects: CommandEffects, c
       ),
     );
   }
-  return { ...input, families };
+  return families;
 }
 
 /** A family that this host does not have is left out; when it has none of those asked for, nothing can be done. */

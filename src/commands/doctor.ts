@@ -1,3 +1,4 @@
+import type { Config } from '../config/config.ts';
 import { runningProcesses } from '../kernel/processes.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { checkApi } from './doctor-api.ts';
@@ -25,13 +26,17 @@ import { outputFormat, palette, printValue } from './output.ts';
 export async function doctor(options: CommandOptions, effects: CommandEffects): Promise<number> {
   const format = outputFormat(options.output, ['text', 'json', 'yaml']);
   const config = await readConfig(options, effects);
-  const kernel = await openKernel(effects.env);
-  const variant = await iptablesVariant(kernel, config);
-  const sight = { ...kernel, config, env: effects.env, processes: await runningProcesses() };
-  const findings = await findingsOf(sight, variant);
+  const findings = await examineNode(config, effects.env);
   if (format === 'text') effects.print(doctorText(findings, palette(effects)));
   else await printValue({ findings: findings.toSorted(byGravity) }, format, effects);
   return findings.some(({ level }) => level === 'problem') ? 1 : 0;
+}
+
+/** Everything that can be seen of this node with the rights we have, in no order of gravity. */
+export async function examineNode(config: Config, env: Sight['env']): Promise<readonly Finding[]> {
+  const kernel = await openKernel(env);
+  const variant = await iptablesVariant(kernel, config);
+  return findingsOf({ ...kernel, config, env, processes: await runningProcesses() }, variant);
 }
 
 async function findingsOf(sight: Sight, variant: Parameters<typeof checkLock>[1]): Promise<readonly Finding[]> {

@@ -124,7 +124,8 @@ function reachedText(endpoint: ReachedEndpoint, answer: Answer): string {
   return `${label}  ${probabilityText(endpoint.probability)}, ${seenText(endpoint, answer)}`;
 }
 
-function seenText(endpoint: ReachedEndpoint, { client, frontend }: Answer): string {
+/** The source address that an endpoint sees, and why. */
+export function seenText(endpoint: ReachedEndpoint, { client, frontend }: Answer): string {
   if (endpoint.source === 'kept') return `sees ${client.address.text}, the client's own address`;
   if (endpoint.source === 'any') return 'is this node itself';
   const seen = endpoint.sourceAddress ?? "this node's address";

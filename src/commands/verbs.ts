@@ -103,6 +103,16 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./doctor.ts')).doctor,
   },
   {
+    name: 'report',
+    summary: 'print one HTML page about a state or this node: ports, Services, ways of packets, what is wrong',
+    example: 'portwright report -f manifests/ > report.html',
+    takes: ['state', 'keepGoing'],
+    options: [
+      { ...kernelOption, help: "walk packets through the kernel's rules, compare them, and look at this node" },
+    ],
+    load: async () => (await import('./report.ts')).report,
+  },
+  {
     name: 'help',
     summary: 'explain a topic, or a command',
     words: '[topic]',
