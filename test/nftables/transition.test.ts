@@ -70,6 +70,20 @@ const steps: readonly (readonly [string, ClusterState, ModelOptions?])[] = [
       ],
     },
   ],
+  [
+    'two Services that claim one address and one node port',
+    web([1], { type: 'NodePort', ports: [port({ nodePort: 30080 })], externalIPs: ['198.51.100.1'] }, [
+      service(
+        {
+          clusterIP: '10.96.0.11',
+          type: 'NodePort',
+          ports: [port({ nodePort: 30080 })],
+          externalIPs: ['198.51.100.1', '10.96.0.10'],
+        },
+        { name: 'other' },
+      ),
+    ]),
+  ],
   ['many Services', manyServices(300, 3)],
   ['nothing', state([], [])],
 ];
