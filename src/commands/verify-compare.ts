@@ -89,11 +89,13 @@ function intention({ client, destination, left, right }: PacketDifference, model
   if (left.verdict === 'pass' && ports.length === 0 && isIn(model.serviceCIDRs, address)) {
     return 'a cluster IP that no Service has is dropped in nftables mode';
   }
-  const isExcluded = ports.some(
-    ({ sourceRanges, hasEndpoints }) =>
-      sourceRanges !== undefined && !hasEndpoints && !isIn(sourceRanges, client.address),
-  );
-  return isExcluded ? 'source ranges hold without endpoints too in nftables mode' : undefined;
+  const excluding = ports.find(({ sourceRanges }) => sourceRanges !== undefined && !isIn(sourceRanges, client.address));
+  if (excluding === undefined) return undefined;
+  if (!excluding.hasEndpoints) return 'source ranges hold without endpoints too in nftables mode';
+  const isBoth = excluding.externalIPs.includes(address.text) && excluding.loadBalancerIPs.includes(address.text);
+  return isBoth
+    ? 'source ranges hold for a load balancer IP that is an external IP too in nftables mode only'
+    : undefined;
 }
 
 /** The service port answers at this destination, node ports aside. */

@@ -82,6 +82,7 @@ export function elementsContext(port: ServicePort) {
   const external = externalAddresses(port);
   const at = (address: string) => ({ address, protocol, port: String(port.port) });
   const guarded = port.sourceRanges === undefined ? [] : external.filter((ip) => port.loadBalancerIPs.includes(ip));
+  const admitted = guarded.length === 0 ? [] : admittedRanges(port);
   const refusesExternal = port.externalVerdict !== 'dnat';
   const served = port.hasEndpoints ? external : [];
   const steps = externalSteps(port);
@@ -111,7 +112,7 @@ export function elementsContext(port: ServicePort) {
       ...(refusesExternal ? external.map((ip) => ({ ...at(ip), ...isRefused })) : []),
     ],
     firewallIPs: guarded.map(at),
-    sourceRanges: guarded.flatMap((ip) => rangesFor(port, ip).map((source) => ({ source, ...at(ip) }))),
+    sourceRanges: guarded.flatMap((ip) => admitted.map((source) => ({ source, ...at(ip) }))),
     ...nodePortContext(port, { protocol, isRefused, refusesExternal }),
   };
 }
@@ -328,9 +329,9 @@ function nodePortSlots(port: ServicePort) {
   return [...slots(port, 'class-nodeport', '', cluster), ...slots(port, 'class-nodeport-local', '', local)];
 }
 
-function rangesFor(port: ServicePort, address: string): readonly string[] {
-  // The kernel routes a node's own packets to a load balancer address over loopback: their source is the address.
-  return outermostRanges([...(port.sourceRanges ?? []), ...(port.sourceRangesCoverNode ? [address] : [])]);
+function admittedRanges(port: ServicePort): readonly string[] {
+  // A node that holds the load balancer addresses sends its own packets from one of them, whichever it dials.
+  return outermostRanges([...(port.sourceRanges ?? []), ...(port.sourceRangesCoverNode ? port.loadBalancerIPs : [])]);
 }
 
 const units = [

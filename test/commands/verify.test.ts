@@ -8,6 +8,7 @@ import type { PacketFacts } from '../../src/commands/verify-packets.ts';
 import { buildModel } from '../../src/model/build.ts';
 import type { ProxyModel } from '../../src/model/model.ts';
 import type { Program } from '../../src/ruleset/walk-program.ts';
+import type { Service } from '../../src/source/objects.ts';
 import { cases, nodeAddresses, readCase } from '../ruleset/flows.ts';
 import { endpoint, modelOptions, service, slice, state } from '../support/state.ts';
 import { recordedModels, recordedSurroundings } from './recorded.ts';
@@ -117,5 +118,29 @@ describe('verify where the ranges of Service addresses are known', () => {
       ['pass', 'drop', reason],
       ['pass', 'drop', reason],
     ]);
+  });
+});
+
+describe('verify of source ranges', () => {
+  const balancer = (overrides: Partial<Service['spec']>) => {
+    const guarded = service({ type: 'LoadBalancer', ...overrides });
+    const status = { loadBalancer: { ingress: [{ ip: '203.0.113.1' }, { ip: '203.0.113.2' }] } };
+    const model = buildModel(state([{ ...guarded, status }], [slice([endpoint('10.244.1.11')])]), modelOptions());
+    const rulesets = { left: desiredPrograms('iptables', [model]), right: desiredPrograms('nftables', [model]) };
+    return compared([model], [model], rulesets).filter(({ destination }) => destination.address.text !== '10.96.0.10');
+  };
+
+  it('finds every load balancer address admitted to each of them where the ranges hold the node', () => {
+    expect(balancer({ loadBalancerSourceRanges: ['172.18.0.0/24'] }).map(inWords)).to.deep.equal([]);
+  });
+
+  it('documents that a load balancer IP which is an external IP too is guarded in nftables mode only', () => {
+    const found = balancer({ externalIPs: ['203.0.113.1'], loadBalancerSourceRanges: ['192.0.2.0/24'] });
+    expect(
+      found.map(({ destination, left, right }) => [destination.address.text, left.verdict, right.verdict]),
+    ).to.include.deep.members([['203.0.113.1', 'endpoint', 'drop']]);
+    expect(new Set(found.map(({ intended }) => intended))).to.deep.equal(
+      new Set(['source ranges hold for a load balancer IP that is an external IP too in nftables mode only']),
+    );
   });
 });
