@@ -2,7 +2,7 @@ import { servicePortName } from '../model/model.ts';
 import type { Warning } from '../model/model.ts';
 import type { Problem } from '../source/problem.ts';
 import type { FamilyDifference } from './difference.ts';
-import { counted } from './difference-text.ts';
+import { counted, extent } from './difference-text.ts';
 import type { Finding } from './doctor-finding.ts';
 import type { Input } from './input.ts';
 import { isConflict } from './ports-problems.ts';
@@ -107,17 +107,17 @@ function ofFinding({ code, level, what, means, do: advice, show }: Finding): Con
   };
 }
 
-function ofDifference({ family, services, shared, leftovers }: FamilyDifference): readonly Concern[] {
-  const objects = [...services.flatMap(({ changes }) => changes), ...shared].length;
+function ofDifference(difference: FamilyDifference): readonly Concern[] {
+  const { family, services, shared, leftovers } = difference;
   const of = `live rules, ${family}`;
   return [
-    ...(objects === 0
+    ...(services.length + shared.length === 0
       ? []
       : [
           {
             level: 'problem' as const,
             about: of,
-            what: `${counted(objects, 'object')} of ${counted(services.length, 'Service')} and what they share differ from what they should be`,
+            what: `not as it should be: ${extent([difference])}`,
             do: 'see below what differs; apply once, or see why the agent does not run',
             show: 'portwright diff',
           },

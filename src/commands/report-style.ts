@@ -60,7 +60,8 @@ td[data-label=Service] small,th small{display:inline}
 .ports th:first-child,.checks th:first-child,.ports td:first-child{padding-left:.9rem}
 .ports thead th,.checks thead th{padding-top:.55rem}
 .ports+.none,.ports~.quiet{margin-top:.6rem}
-.checks th{white-space:nowrap;width:1%;padding-right:1.2rem}
+.checks th:first-child{white-space:nowrap;width:14rem;padding-right:1.2rem}
+#node>.quiet{margin-bottom:.6rem}
 .list{display:flex;flex-wrap:wrap;gap:.15rem .5rem}
 .tag,.chip{display:inline-block;font-size:.8rem;line-height:1.35;padding:.06rem .45rem;border-radius:5px;background:var(--soft);color:var(--quiet);white-space:nowrap}
 .chip{color:inherit}
@@ -132,7 +133,7 @@ td[data-label]::before{content:attr(data-label);color:var(--quiet);font-size:.87
 .checks{border:1px solid var(--line)}
 .checks thead{display:none}
 .checks tr{padding:.5rem .9rem;border-bottom:1px solid var(--line)}
-.checks th,.checks td,.checks th:first-child{padding:0}
+.checks th,.checks td,.checks th:first-child{padding:0;width:auto}
 .body{padding-left:.9rem}
 .end{margin-left:0;justify-content:start}
 .tiles div:last-child{grid-column:1/-1}
@@ -145,7 +146,8 @@ body{font-size:10pt}
 .bar,button,.skip,footer{display:none!important}
 .wrap{max-width:none;padding:0}
 .service{content-visibility:visible}
-tr,.answer,.concerns>li,summary{break-inside:avoid}
+tr,.path li,.concerns>li,summary{break-inside:avoid}
+.tiles{grid-template-columns:repeat(5,1fr)}
 h2,h3,h4,summary{break-after:avoid}
 thead{display:table-header-group}
 }
