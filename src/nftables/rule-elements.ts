@@ -85,9 +85,18 @@ function readPart(word: string): Part {
   if (word === '*') return { kind: 'any' };
   const numbers = /^(0x[\da-f]+|\d+)-(0x[\da-f]+|\d+)$/.exec(word);
   if (numbers !== null) return { kind: 'numbers', low: Number(numbers[1]), high: Number(numbers[2]) };
+  const leading = /^(0x[\da-f]+|\d+)\/(\d+)$/.exec(word);
+  if (leading !== null) return leadingBits(Number(leading[1]), Number(leading[2]));
   const isRange = !word.startsWith('"') && /[-/]/.test(word);
   const range = isRange ? parseRange(word) : undefined;
   return range === undefined ? { kind: 'value', text: canonical(word) } : { kind: 'addresses', range };
+}
+
+/** How nft prints the test of leading bits of a mark: of the highest bit, `mark & 0x80000000 != 0`, as `mark != 0x0/1`. */
+function leadingBits(value: number, count: number): Part {
+  const size = 2 ** (32 - count);
+  const low = value - (value % size);
+  return { kind: 'numbers', low, high: low + size - 1 };
 }
 
 function readData(words: Words): ElementData {
