@@ -94,9 +94,8 @@ export interface NftShape {
 export const nftShapes: readonly NftShape[] = [
   {
     name: 'choice by numgen in a map of concatenations',
-    declares:
-      'map endpoints { typeof ip daddr . meta l4proto . th dport . numgen random mod 65536 : ip daddr . th dport; }',
-    rule: 'meta l4proto { tcp, udp, sctp } dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @endpoints',
+    declares: 'map endpoints { typeof ip daddr . tcp dport . numgen random mod 65536 : ip daddr . tcp dport; }',
+    rule: 'dnat ip to ip daddr . tcp dport . numgen random mod 2 map @endpoints',
     without: everything,
   },
   {

@@ -1,10 +1,11 @@
 import type { Config } from '../config/config.ts';
+import { planCleanup } from '../iptables/cleanup.ts';
 import { parseIptables } from '../iptables/parse.ts';
 import { planIptables } from '../iptables/plan.ts';
 import { desiredIptables } from '../iptables/render.ts';
 import type { ProxyModel } from '../model/model.ts';
 import { parseNftables } from '../nftables/parse.ts';
-import { planNftables } from '../nftables/plan.ts';
+import { planCleanup as planTableCleanup, planNftables } from '../nftables/plan.ts';
 import { desiredNftables } from '../nftables/render.ts';
 import type { Plan } from '../ruleset/plan.ts';
 import { objectsOf } from '../ruleset/ruleset.ts';
@@ -50,7 +51,10 @@ function savedChains(path: string, text: string, config: Config): SavedListing {
     compare: (model) =>
       mode === 'iptables'
         ? { plan: planAgainst(live, model, config), leftovers: [] }
-        : { plan: planAgainst(nothing, model, config), leftovers: ownedNames(live, 'iptables') },
+        : {
+            plan: planAgainst(nothing, model, config),
+            leftovers: leftoverNames(planCleanup(live, { family: model.family, variant: 'nft' }), 'iptables'),
+          },
   };
 }
 
@@ -69,7 +73,7 @@ function savedTables(text: string, config: Config): SavedListing {
         ? { plan: planAgainst(ofFamily(live, model.family), model, config), leftovers: [] }
         : {
             plan: planAgainst(nothing, model, config),
-            leftovers: ownedNames(ofFamily(live, model.family), 'nftables'),
+            leftovers: leftoverNames(planTableCleanup(ofFamily(live, model.family), model.family), 'nftables'),
           },
   };
 }
@@ -85,7 +89,7 @@ function planAgainst(live: Ruleset, model: ProxyModel, config: Config): Plan {
   return planIptables(live, desired, { family: model.family, variant: 'nft' });
 }
 
-function ownedNames(ruleset: Ruleset, tool: string): string[] {
-  const owned = [...objectsOf(ruleset).values()].filter(({ isOwned }) => isOwned);
-  return owned.map(({ table, name }) => `${tool}: ${table} ${name}`);
+/** What `cleanup` would remove: what is shared with the kubelet is not left over. */
+function leftoverNames({ changes }: Plan, tool: string): string[] {
+  return [...new Set(changes.map(({ object }) => `${tool}: ${object}`))];
 }

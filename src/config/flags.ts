@@ -226,7 +226,7 @@ const bySettings: readonly Flag[] = [
     ['bind-address-hard-fail', 'bool', 'false', 'bindAddressHardFail', 'end when an address cannot be listened on'],
     ['healthz-port', 'int32', '10256', '', 'deprecated; 0 turns /healthz off'],
     ['metrics-port', 'int32', '10249', '', 'deprecated; for a metrics address without port'],
-    ['profiling', 'bool', 'false', 'enableProfiling', 'serve profiles beside the metrics'],
+    ['profiling', 'bool', 'false', 'enableProfiling', 'accepted; Portwright serves no profiles'],
     [
       'show-hidden-metrics-for-version',
       'string',
