@@ -1,5 +1,23 @@
 import { iptablesRows } from './iptables.bench.ts';
+import { nftablesRows } from './nftables.bench.ts';
 import { table } from './table.ts';
+import type { Row } from './table.ts';
+import { verifyRows } from './verify.bench.ts';
 
-/** Prints every figure as a table. Ratios within one run: absolute times tell more about the machine than about us. */
-process.stdout.write(`## iptables mode\n\n${table(await iptablesRows())}\n`);
+const parts: ReadonlyMap<string, readonly [heading: string, measure: () => readonly Row[] | Promise<readonly Row[]>]> =
+  new Map([
+    ['iptables', ['iptables mode', iptablesRows]],
+    ['nftables', ['nftables mode, beside a table of kube-proxy’s shape', nftablesRows]],
+    ['verify', ['verify', verifyRows]],
+  ]);
+
+/** Prints the figures of all parts, or of those named. Ratios within one run: times tell more about the machine. */
+const named = process.argv.slice(2);
+let holds = true;
+for (const [name, [heading, measure]] of parts) {
+  if (named.length > 0 && !named.includes(name)) continue;
+  const rows = await measure();
+  process.stdout.write(`## ${heading}\n\n${table(rows)}\n`);
+  holds &&= rows.every((row) => row.holds);
+}
+process.exitCode = holds ? 0 : 1;
