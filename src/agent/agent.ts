@@ -15,6 +15,7 @@ import { FlowCleaner } from './flow-cleaner.ts';
 import type { Health } from './health.ts';
 import type { ServiceStatus } from './metrics-paths.ts';
 import type { Metrics } from './metrics.ts';
+import { IdleMemory } from './idle-memory.ts';
 import { NodeModels } from './node-models.ts';
 import { nodeWait } from './node-wait.ts';
 import type { Clock } from './runner.ts';
@@ -86,6 +87,7 @@ export class Agent {
   readonly #quietLogger: Logger;
   readonly #models: NodeModels;
   readonly #warnings = new WarningReports();
+  readonly #memory: IdleMemory;
   readonly #parts: readonly Part[];
   #stoppers: (() => void)[] = [];
   #isHostKnown = false;
@@ -96,6 +98,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#quietLogger = rateLimited(options.logger, () => options.clock.now());
+    this.#memory = new IdleMemory(options.clock);
     this.#models = new NodeModels(options.config, options.nodeName);
     this.#parts = options.families.map((family) => this.#partOf(family));
   }
@@ -125,6 +128,7 @@ export class Agent {
   /** Ends everything; rules stay. */
   async stop(): Promise<void> {
     for (const stop of this.#stoppers) stop();
+    this.#memory.stop();
     await Promise.all(
       this.#parts.map(async ({ loop, flows, healthServers }) => {
         await Promise.all([loop.stop(), flows.stop(), healthServers.close()]);
@@ -299,6 +303,7 @@ export class Agent {
 
   #synced(part: Part, { model }: Synced): void {
     this.#options.metrics.changesTaken();
+    this.#memory.worked();
     this.#tellWarnings(model);
     part.flows.written(model);
     part.healthServers.update(serviceHealthChecks(model), serviceHealthAddresses(model)).catch((error: unknown) => {

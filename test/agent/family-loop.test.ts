@@ -1,0 +1,255 @@
+import { expect } from 'chai';
+import type { Drift } from '../../src/agent/drift.ts';
+import { FamilyLoop } from '../../src/agent/family-loop.ts';
+import type { FamilyHandlers, Synced } from '../../src/agent/family-loop.ts';
+import type { Commit } from '../../src/kernel/monitor.ts';
+import { buildModel } from '../../src/model/build.ts';
+import type { ClusterState } from '../../src/source/objects.ts';
+import { FakeKernel } from '../support/fake-kernel.ts';
+import { endpoint, manyServices, modelOptions, port, service, slice, state, withEndpoints } from '../support/state.ts';
+import { FakeClock } from './fake-clock.ts';
+
+const web = () => state([service()], [slice([endpoint('10.244.0.5')])]);
+
+describe('agent/family-loop', () => {
+  function setUp(more: { isWatched?: boolean; isDryRun?: boolean; state?: ClusterState } = {}) {
+    const clock = new FakeClock();
+    const kernel = new FakeKernel();
+    const options = modelOptions();
+    const told = { synced: [] as Synced[], drift: [] as Drift[], doubts: [] as string[], failures: [] as unknown[] };
+    const seen = { verified: 0, plans: 0, contested: 0, inFront: [] as string[] };
+    let current = 'state' in more ? more.state : web();
+    const handlers: FamilyHandlers = {
+      onSynced: (synced) => told.synced.push(synced),
+      onFailed: (error) => told.failures.push(error),
+      onDoubt: (why) => told.doubts.push(why),
+      onVerified: () => (seen.verified += 1),
+      onDrift: (drift) => told.drift.push(drift),
+      onContested: () => (seen.contested += 1),
+      onRulesInFront: (found) => seen.inFront.push(...found.flatMap(({ rules }) => rules)),
+      onPlan: () => (seen.plans += 1),
+    };
+    const loop = new FamilyLoop({
+      ...{ backend: kernel.backend(), clock, date: () => new Date(clock.now()), handlers },
+      ...{ minIntervalMs: 1_000, retryIntervalMs: 30_000, maxIntervalMs: 3_600_000 },
+      isWatched: more.isWatched ?? true,
+      isDryRun: more.isDryRun ?? false,
+      model: () => (current === undefined ? undefined : buildModel(current, options)),
+    });
+    const becomes = async (next: ClusterState) => {
+      current = next;
+      loop.request();
+      await clock.advance(1_100);
+    };
+    const start = async () => {
+      loop.request();
+      await clock.advance(100);
+    };
+    return { clock, kernel, loop, becomes, start, ...told, seen };
+  }
+
+  const commit = (...changes: string[]): Commit => ({
+    ...{ generation: 2, pid: 77, processName: 'iptables-nft', changes, changeCount: changes.length },
+  });
+  const flushed = commit('delete rule ip nat KUBE-SERVICES handle 9');
+
+  it('writes nothing while there is no complete state', async () => {
+    const { kernel, start, seen } = setUp({ state: undefined as never });
+    await start();
+    expect([kernel.lists, kernel.scripts.length, seen.verified]).to.deep.equal([0, 0, 0]);
+  });
+
+  it('reads, writes, and reads again before it calls the rules verified', async () => {
+    const { kernel, start, seen, loop } = setUp();
+    await start();
+    expect(kernel.lists).to.equal(2);
+    expect(kernel.save()).to.include('10.244.0.5:8080');
+    expect(seen.verified).to.be.greaterThan(0);
+    expect(loop.times()).to.have.length(1);
+    expect(loop.times()[0]).to.include.keys('desired', 'applied', 'verified');
+  });
+
+  it('writes nothing on correct rules, and finds them with one reading', async () => {
+    const first = setUp();
+    await first.start();
+    const second = setUp();
+    second.kernel.load(first.kernel.save());
+    second.kernel.scripts.length = 0;
+    await second.start();
+    expect([second.kernel.lists, second.kernel.scripts.length]).to.deep.equal([1, 0]);
+    expect(second.seen.verified).to.be.greaterThan(0);
+  });
+
+  it('follows changes without reading, and looks again later', async () => {
+    const { kernel, start, becomes, clock } = setUp();
+    await start();
+    await becomes(withEndpoints(web(), 'web', [endpoint('10.244.0.6')]));
+    expect(kernel.lists).to.equal(2);
+    expect(kernel.save()).to.include('10.244.0.6:8080').and.not.to.include('10.244.0.5');
+    await clock.advance(10_000);
+    expect(kernel.lists).to.equal(3);
+    await clock.advance(600_000);
+    expect(kernel.lists).to.equal(3);
+  });
+
+  it('makes one sync of a burst', async () => {
+    const { loop, start, synced, clock } = setUp();
+    await start();
+    const before = synced.length;
+    for (let i = 0; i < 100; i++) loop.request();
+    await clock.advance(5_000);
+    expect(synced.length - before).to.equal(1);
+  });
+
+  it('puts right what a foreign commit changed within a second, and says what and who', async () => {
+    const { kernel, start, loop, clock, drift, seen } = setUp();
+    await start();
+    const good = kernel.save();
+    const verified = seen.verified;
+    kernel.tamper('nat', '-F KUBE-SERVICES');
+    loop.foreignCommit(flushed);
+    await clock.advance(500);
+    expect(kernel.save().split('\n').sort()).to.deep.equal(good.split('\n').sort());
+    expect(drift).to.have.length(1);
+    expect(drift[0]!.writers).to.deep.equal([{ pid: 77, processName: 'iptables-nft' }]);
+    expect(drift[0]!.changes.map(({ service: of }) => of?.name)).to.include('web');
+    expect(seen.verified).to.be.greaterThan(verified);
+  });
+
+  it('doubts the rules from the foreign commit until they are found', async () => {
+    const { kernel, start, loop, doubts } = setUp();
+    await start();
+    kernel.tamper('nat', '-F KUBE-SERVICES');
+    loop.foreignCommit(flushed);
+    expect(doubts.at(-1)).to.include('iptables-nft (process 77)');
+  });
+
+  it('does not read for commits to what is not ours', async () => {
+    const { kernel, start, loop, clock } = setUp();
+    await start();
+    loop.foreignCommit(commit('add rule ip nat CNI-HOSTPORT-DNAT counter', 'add rule ip6 nat KUBE-SERVICES counter'));
+    loop.foreignCommit(commit('add element inet firewall blocked { 10.0.0.1 }'));
+    await clock.advance(5_000);
+    expect(kernel.lists).to.equal(2);
+  });
+
+  it('meets a writer that goes on fighting with growing waits, and names it', async () => {
+    const { kernel, start, loop, clock, drift, seen } = setUp();
+    await start();
+    for (let second = 0; second < 120; second++) {
+      if ((kernel.chains('nat').get('KUBE-SERVICES')?.rules.length ?? 0) > 0) kernel.tamper('nat', '-F KUBE-SERVICES');
+      loop.foreignCommit(flushed);
+      await clock.advance(1_000);
+    }
+    expect(drift.length).to.be.within(6, 14);
+    expect(seen.contested).to.be.greaterThan(0);
+  });
+
+  it('does not let one contested object delay the repair of another', async () => {
+    const { kernel, start, loop, clock } = setUp();
+    await start();
+    for (let round = 0; round < 20; round++) {
+      kernel.tamper('nat', '-F KUBE-SERVICES');
+      loop.foreignCommit(flushed);
+      await clock.advance(100);
+    }
+    kernel.tamper('nat', '-F KUBE-POSTROUTING');
+    loop.foreignCommit(commit('delete rule ip nat KUBE-POSTROUTING handle 3'));
+    await clock.advance(900);
+    expect(kernel.chains('nat').get('KUBE-POSTROUTING')!.rules.length).to.be.greaterThan(0);
+  });
+
+  it('finds unwatched drift on a schedule, within half a minute', async () => {
+    const { kernel, start, clock, drift } = setUp({ isWatched: false });
+    await start();
+    await clock.advance(600_000);
+    kernel.tamper('nat', '-F KUBE-SERVICES');
+    await clock.advance(30_000);
+    expect(drift).to.have.length(1);
+    expect(drift[0]!.writers).to.deep.equal([]);
+    expect(kernel.chains('nat').get('KUBE-SERVICES')!.rules.length).to.be.greaterThan(0);
+  });
+
+  it('leaves rules in front of ours alone and tells of them', async () => {
+    const { kernel, start, loop, clock, seen } = setUp();
+    await start();
+    kernel.tamper('nat', '-I PREROUTING -s 10.9.9.9/32 -j ACCEPT');
+    loop.foreignCommit(commit('insert rule ip nat PREROUTING ip saddr 10.9.9.9 accept'));
+    await clock.advance(500);
+    expect(seen.inFront).to.include('-A PREROUTING -s 10.9.9.9/32 -j ACCEPT');
+    expect(kernel.chains('nat').get('PREROUTING')!.rules[0]).to.equal('-A PREROUTING -s 10.9.9.9/32 -j ACCEPT');
+  });
+
+  it('leaves a Service that the kernel refuses as it was, does the rest, and tries it again when it changes', async () => {
+    const { kernel, start, becomes, loop, synced } = setUp();
+    await start();
+    kernel.refuses = '10.244.0.66';
+    const other = service({ clusterIP: '10.96.0.20', ports: [port()] }, { name: 'db' });
+    const both = (address: string) =>
+      state([service(), other], [slice([endpoint(address)]), slice([endpoint('10.244.1.1')], {}, 'db')]);
+    await becomes(both('10.244.0.66'));
+    expect(synced.at(-1)!.refusals.map(({ service: of }) => of.name)).to.deep.equal(['web']);
+    expect(kernel.save()).to.include('10.244.0.5:8080').and.to.include('10.244.1.1:8080');
+    expect(loop.quarantined).to.have.length(1);
+    await becomes(both('10.244.0.7'));
+    expect(kernel.save()).to.include('10.244.0.7:8080').and.not.to.include('10.244.0.5');
+    expect(loop.quarantined).to.have.length(0);
+  });
+
+  it('tries again within a second while a lock is held, without reading', async () => {
+    const { kernel, start, becomes, clock, failures } = setUp();
+    await start();
+    kernel.failure = () => 'lock-held';
+    await becomes(withEndpoints(web(), 'web', [endpoint('10.244.0.6')]));
+    await clock.advance(20_000);
+    expect(failures.length).to.be.within(15, 40);
+    const { lists } = kernel;
+    kernel.failure = () => undefined;
+    await clock.advance(1_000);
+    expect(kernel.save()).to.include('10.244.0.6');
+    expect(lists).to.equal(2);
+  });
+
+  it('reads again after a failure, and accuses nobody of what it left', async () => {
+    const { kernel, start, becomes, clock, drift, failures } = setUp();
+    await start();
+    let left = 1;
+    kernel.failure = () => (left-- > 0 ? 'killed' : undefined);
+    await becomes(withEndpoints(web(), 'web', [endpoint('10.244.0.6')]));
+    await clock.advance(5_000);
+    expect(failures).to.have.length(1);
+    expect(drift).to.deep.equal([]);
+    expect(kernel.save()).to.include('10.244.0.6');
+  });
+
+  it('concludes nothing from rules that cannot be read', async () => {
+    const { kernel, start, loop, clock, failures } = setUp();
+    await start();
+    const before = kernel.save();
+    kernel.listFailure = 'table nat is incompatible';
+    loop.readAgain();
+    await clock.advance(60_000);
+    expect(failures.length).to.be.within(2, 10);
+    expect(kernel.save()).to.equal(before);
+  });
+
+  it('writes nothing in a dry run', async () => {
+    const { kernel, start, seen, doubts } = setUp({ isDryRun: true });
+    await start();
+    expect(kernel.scripts).to.deep.equal([]);
+    expect(seen.plans).to.equal(1);
+    expect(doubts.at(-1)).to.include('dry run');
+  });
+
+  it('gives a full node first what already has endpoints', async () => {
+    const all = manyServices(600, 1);
+    const slices = new Map([...all.slices].slice(0, 300));
+    const { kernel, start } = setUp({ state: { ...all, slices } });
+    await start();
+    const changes = kernel.scripts.filter((script) => script.includes('KUBE-SERVICES'));
+    const first = changes.findIndex((script) => script.includes('default/svc-000000:http'));
+    const rejecting = changes.findIndex((script) => script.includes('default/svc-000599:http has no endpoints'));
+    expect(first).to.be.greaterThan(-1);
+    expect(rejecting).to.be.greaterThan(first);
+  });
+});
