@@ -5,7 +5,7 @@ import type { CommandEffects, CommandOptions } from './command.ts';
 import { difference, familyDifference } from './difference.ts';
 import type { FamilyDifference } from './difference.ts';
 import { counted, differenceText, extent } from './difference-text.ts';
-import { TroubleError } from './failure.ts';
+import { TroubleError, UsageError } from './failure.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
 import type { Input } from './input.ts';
 import { backendFor, iptablesVariant, openKernel, unsupported } from './kernel.ts';
@@ -83,7 +83,7 @@ export function skipFamily(
 }
 
 async function againstFile(path: string, options: CommandOptions, effects: CommandEffects, config: Config) {
-  const listing = savedListing(path, readFileSync(path, 'utf8'), config);
+  const listing = savedListing(path, readSaved(path), config);
   const input = await readInput(options, effects, config, undefined, listing.dropsInvalid);
   const families = input.models
     .filter(({ family }) => listing.families.includes(family))
@@ -92,4 +92,12 @@ async function againstFile(path: string, options: CommandOptions, effects: Comma
       return familyDifference(model, plan, leftovers);
     });
   return { ...input, families };
+}
+
+function readSaved(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`--live: cannot read ${path}: ${(error as Error).message}`);
+  }
 }

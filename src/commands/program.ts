@@ -27,6 +27,7 @@ function programOf(effects: CommandEffects, finish: (exitCode: number) => void):
     .version(`portwright ${version}`, '--version')
     .exitOverride()
     .showSuggestionAfterError()
+    .showHelpAfterError('(--help tells what there is)')
     .configureOutput({
       writeOut: (text) => {
         effects.print(text);
@@ -60,9 +61,10 @@ function sharedOptions({ takes, formats }: Verb): Option[] {
   return [
     ...(has('state')
       ? [
-          new Option('-f, --filename <path>', 'manifests: a file, a directory, or - for standard input; repeatable')
-            .argParser(collect)
-            .default([], ''),
+          new Option(
+            '-f, --filename <path>',
+            'manifests: a file, a directory, or - for standard input; repeatable',
+          ).argParser(collect),
           new Option('-R, --recursive', 'take the directories inside a directory too'),
           new Option('--allow-empty', 'accept input without a Service'),
         ]
