@@ -1,14 +1,14 @@
 import { chmodSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import './precompile-templates.ts';
 
 /**
- * Bundles `src/main.ts` to `dist/`, split so that a command loads only what it needs: `--version` and `render`
+ * Bundles `src/main.ts` to `dist/`, or to the directory that is named, split so that a command loads only what it needs: `--version` and `render`
  * start in a fraction of the time that loading single modules takes, and the bundle needs no `node_modules`.
  */
 const root = join(import.meta.dirname, '..');
-const outdir = join(root, 'dist');
+const outdir = resolve(process.argv[2] ?? join(root, 'dist'));
 rmSync(outdir, { recursive: true, force: true });
 await build({
   entryPoints: [join(root, 'src', 'main.ts')],

@@ -164,9 +164,7 @@ describe('portwright report', () => {
 
   it('shows characters that turn the direction of writing by their numbers', () => {
     const hostile = reportPage(hostileReport('node\u202e1\u0007'));
-    expect(hostile)
-      .to.include('node\\u{202e}1\\u{7}')
-      .and.to.not.match(/[\u202e\u0007]/);
+    expect(hostile).to.include('node\\u{202e}1\\u{7}').and.to.not.include('\u202e').and.to.not.include('\u0007');
   });
 
   it('shows a refused claim of a node port as a problem, and exits 0', async () => {
