@@ -1,0 +1,126 @@
+import { Agent } from '../../src/agent/agent.ts';
+import type { AgentEffects } from '../../src/agent/agent.ts';
+import type { EventNote } from '../../src/agent/event-notes.ts';
+import { Health } from '../../src/agent/health.ts';
+import { createMetrics } from '../../src/agent/metrics.ts';
+import type { StateSource } from '../../src/agent/state-source.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import type { UdpFlow } from '../../src/kernel/conntrack.ts';
+import type { MonitorHandlers } from '../../src/kernel/monitor.ts';
+import type { Logger } from '../../src/log.ts';
+import type { ClusterState } from '../../src/source/objects.ts';
+import { FakeKernel } from '../support/fake-kernel.ts';
+import { FakeClock } from './fake-clock.ts';
+
+/** A source whose state the test sets. */
+export class FakeSource implements StateSource {
+  #state: ClusterState | undefined;
+  readonly #listeners = new Set<Parameters<StateSource['onChange']>[0]>();
+
+  start(): void {
+    // The test says when.
+  }
+
+  stop(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  snapshot(): ClusterState | undefined {
+    return this.#state;
+  }
+
+  onChange(listener: Parameters<StateSource['onChange']>[0]): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  becomes(state: ClusterState): void {
+    this.#state = state;
+    for (const listener of this.#listeners) listener({ triggers: [] });
+  }
+}
+
+export interface AgentPartsOptions {
+  readonly flags?: Readonly<Record<string, unknown>>;
+  readonly isStandalone?: boolean;
+  readonly isDryRun?: boolean;
+  readonly effects?: Partial<AgentEffects>;
+}
+
+/** An agent of IPv4 with everything around it made of memory. */
+export async function agentParts(options: AgentPartsOptions = {}) {
+  const { config } = await parseConfig({ ipFamily: 'IPv4', ...options.flags }, () => '');
+  const clock = new FakeClock();
+  const kernel = new FakeKernel();
+  const source = new FakeSource();
+  const date = () => new Date(clock.now());
+  const health = new Health({ timeoutMs: 60_000, now: () => clock.now(), date });
+  const lines: string[] = [];
+  const events: EventNote[] = [];
+  const fatal: string[] = [];
+  const flows: UdpFlow[] = [];
+  const settled: string[] = [];
+  let monitor: MonitorHandlers | undefined;
+  let tellAddresses: (addresses: readonly string[]) => void = () => undefined;
+  const agent = new Agent({
+    ...{ config, nodeName: 'node-1', source, clock, date, health },
+    isStandalone: options.isStandalone ?? false,
+    isDryRun: options.isDryRun ?? false,
+    families: [{ backend: kernel.backend(), isWatched: true }],
+    logger: lineLogger(lines),
+    metrics: await createMetrics({
+      ...{ mode: 'iptables', version: '0.0.0', now: () => clock.now() / 1000 },
+      ...{ readiness: () => new Map(), features: new Map() },
+    }),
+    events: { record: (event) => events.push(event) },
+    effects: {
+      startMonitor: (handlers) => {
+        monitor = handlers;
+        return { stop: () => undefined };
+      },
+      ownProcessName: 'portwright-0000',
+      watchHost: (onAddresses) => {
+        tellAddresses = onAddresses;
+        return { stop: () => undefined };
+      },
+      tracksLiberally: () => Promise.resolve(false),
+      conntrack: {
+        listUdp: () => Promise.resolve(flows),
+        delete: (gone) => {
+          for (const flow of gone) flows.splice(flows.indexOf(flow), 1);
+          return Promise.resolve();
+        },
+      },
+      settle: (backend) => {
+        settled.push(backend.family);
+        return Promise.resolve([]);
+      },
+      onPlan: () => undefined,
+      onFatal: (reason) => fatal.push(reason),
+      ...options.effects,
+    },
+  });
+  return {
+    ...{ agent, clock, kernel, source, health, lines, events, fatal, flows, settled },
+    monitor: () => monitor,
+    tellAddresses: (addresses: readonly string[]) => {
+      tellAddresses(addresses);
+    },
+    isReady: () => [...health.report().families.values()].every(({ notReady }) => notReady === undefined),
+  };
+}
+
+function lineLogger(lines: string[]): Logger {
+  const write =
+    (level: string) =>
+    (message: string, fields: object = {}) => {
+      lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
+    };
+  return {
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    debug: () => undefined,
+    isEnabled: () => false,
+  };
+}

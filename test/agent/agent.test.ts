@@ -1,0 +1,183 @@
+import { expect } from 'chai';
+import type { Node } from '../../src/source/objects.ts';
+import { endpoint, port, service, slice, state } from '../support/state.ts';
+import { agentParts } from './agent-parts.ts';
+
+const node: Node = {
+  metadata: { name: 'node-1' },
+  spec: { podCIDRs: ['10.244.0.0/24'] },
+  status: { addresses: [{ type: 'InternalIP', address: '172.18.0.11' }] },
+};
+const web = (address = '10.244.0.5') => state([service()], [slice([endpoint(address)])], { node });
+
+describe('agent/agent', () => {
+  async function started(options: Parameters<typeof agentParts>[0] = {}) {
+    const parts = await agentParts(options);
+    parts.agent.start();
+    parts.tellAddresses(['127.0.0.1', '172.18.0.11']);
+    await parts.clock.advance(10);
+    return parts;
+  }
+
+  it('writes nothing before the first complete lists, and is alive but not ready', async () => {
+    const { kernel, clock, health, isReady } = await started();
+    await clock.advance(120_000);
+    expect(kernel.scripts).to.deep.equal([]);
+    expect(health.report().isHealthy).to.equal(true);
+    expect(isReady()).to.equal(false);
+  });
+
+  it('writes nothing before it knows the addresses of the host', async () => {
+    const parts = await agentParts();
+    parts.agent.start();
+    parts.source.becomes(web());
+    await parts.clock.advance(5_000);
+    expect(parts.kernel.scripts).to.deep.equal([]);
+    parts.tellAddresses(['172.18.0.11']);
+    await parts.clock.advance(100);
+    expect(parts.kernel.scripts.length).to.be.greaterThan(0);
+  });
+
+  it('is ready once the rules were found, settles once, and logs one line a sync', async () => {
+    const { source, clock, isReady, settled, lines, health } = await started();
+    source.becomes(web());
+    await clock.advance(100);
+    expect(isReady()).to.equal(true);
+    expect(health.report().isNodeEligible).to.equal(true);
+    source.becomes(web('10.244.0.6'));
+    await clock.advance(2_000);
+    expect(settled).to.deep.equal(['IPv4']);
+    const synced = lines.filter((line) => line.includes('rules synced'));
+    expect(synced).to.have.length(2);
+    expect(synced[1]).to.include('"services":"default/web"').and.to.include('"load"');
+  });
+
+  it('does not take its own commits for those of others', async () => {
+    const { source, clock, kernel, monitor } = await started();
+    source.becomes(web());
+    await clock.advance(100);
+    const { lists } = kernel;
+    const changes = ['delete rule ip nat KUBE-SERVICES handle 4'];
+    const commit = { generation: 3, pid: 5, processName: 'portwright-0000', changes, changeCount: 1 };
+    monitor()?.onCommit(commit);
+    await clock.advance(3_000);
+    expect(kernel.lists).to.equal(lists);
+    monitor()?.onCommit({ ...commit, processName: 'iptables' });
+    await clock.advance(100);
+    expect(kernel.lists).to.equal(lists + 1);
+  });
+
+  it('tells a warning once, in the log and as an Event, and shows it under /services', async () => {
+    const { source, clock, lines, events, agent } = await started();
+    const bad = state([service({ externalIPs: ['nonsense'] })], [slice([endpoint('10.244.0.5')])], { node });
+    source.becomes(bad);
+    await clock.advance(100);
+    for (let round = 0; round < 5; round++) {
+      source.becomes({ ...bad, slices: new Map(bad.slices) });
+      await clock.advance(2_000);
+    }
+    expect(lines.filter((line) => line.includes('part of an object is ignored'))).to.have.length(1);
+    expect(events.filter(({ type }) => type === 'Warning')).to.have.length(1);
+    expect(events[0]!.regarding).to.include({ kind: 'Service', namespace: 'default', name: 'web' });
+    expect(agent.services()[0]!.warnings).to.have.length(1);
+  });
+
+  it('says which Service the kernel refuses in log, Event and /services', async () => {
+    const { source, clock, kernel, events, agent, lines } = await started();
+    kernel.refuses = '10.244.0.66';
+    source.becomes(web('10.244.0.66'));
+    await clock.advance(100);
+    expect(lines.join('\n')).to.include('the kernel refuses the rules of a Service');
+    expect(events.map(({ reason }) => reason)).to.include('RulesRefused');
+    expect(agent.services()[0]).to.include({ state: 'quarantined' });
+    expect(agent.services()[0]).not.to.have.property('applied');
+  });
+
+  it('says who changed rules, in log and Event', async () => {
+    const { source, clock, kernel, events, lines, monitor } = await started();
+    source.becomes(web());
+    await clock.advance(100);
+    kernel.tamper('nat', '-F KUBE-SERVICES');
+    const changes = ['delete rule ip nat KUBE-SERVICES handle 4'];
+    monitor()?.onCommit({ generation: 3, pid: 4711, processName: 'iptables', changes, changeCount: 1 });
+    await clock.advance(500);
+    expect(lines.join('\n')).to.match(/changed by somebody else.*iptables \(process 4711\).*default\/web/);
+    expect(events.find(({ reason }) => reason === 'RulesChanged')?.note).to.include('4711');
+  });
+
+  it('follows addresses of the host that node ports are served on', async () => {
+    const { source, clock, kernel, tellAddresses } = await started({ flags: { nodeportAddresses: ['192.0.2.0/24'] } });
+    const ports = [port({ nodePort: 30_080 })];
+    source.becomes(state([service({ type: 'NodePort', ports })], [slice([endpoint('10.244.0.5')])], { node }));
+    await clock.advance(100);
+    expect(kernel.save()).not.to.include('192.0.2.7');
+    tellAddresses(['127.0.0.1', '192.0.2.7']);
+    await clock.advance(2_000);
+    expect(kernel.save()).to.include('192.0.2.7');
+  });
+
+  it('follows the pod CIDRs of its Node without an end', async () => {
+    const flags = { detectLocalMode: 'NodeCIDR' };
+    const { source, clock, kernel, fatal } = await started({ flags });
+    source.becomes(web());
+    await clock.advance(100);
+    expect(kernel.save()).to.include('! -s 10.244.0.0/24');
+    source.becomes({ ...web(), node: { ...node, spec: { podCIDRs: ['10.250.0.0/24'] } } });
+    await clock.advance(2_000);
+    expect(kernel.save()).to.include('! -s 10.250.0.0/24').and.not.to.include('! -s 10.244.0.0/24');
+    expect(fatal).to.deep.equal([]);
+  });
+
+  it('waits five minutes for pod CIDRs that it needs, writes nothing meanwhile, then ends saying so', async () => {
+    const { source, clock, kernel, fatal } = await started({ flags: { detectLocalMode: 'NodeCIDR' } });
+    source.becomes({ ...web(), node: { metadata: { name: 'node-1' } } });
+    await clock.advance(299_000);
+    expect([kernel.scripts.length, fatal.length]).to.deep.equal([0, 0]);
+    await clock.advance(2_000);
+    expect(fatal[0]).to.include('podCIDRs');
+  });
+
+  it('waits half a minute for the addresses of the Node where node ports need them, then goes on', async () => {
+    const { source, clock, kernel, fatal } = await started({ flags: { nodeportAddresses: ['primary'] } });
+    source.becomes({ ...web(), node: { metadata: { name: 'node-1' } } });
+    await clock.advance(29_000);
+    expect(kernel.scripts.length).to.equal(0);
+    await clock.advance(2_000);
+    expect(kernel.scripts.length).to.be.greaterThan(0);
+    expect(fatal).to.deep.equal([]);
+  });
+
+  it('removes UDP flows to an endpoint that is gone, beside the sync', async () => {
+    const { source, clock, flows } = await started();
+    const dns = (address: string) => {
+      const ports = [port({ name: 'dns', protocol: 'UDP', port: 53 })];
+      const one = slice([endpoint(address)], { ports: [{ name: 'dns', protocol: 'UDP', port: 53 }] });
+      return state([service({ ports })], [one], { node });
+    };
+    const direction = { source: '10.244.0.9', destination: '10.96.0.10', sourcePort: 4000, destinationPort: 53 };
+    const reply = { source: '10.244.0.5', destination: '10.244.0.9', sourcePort: 53, destinationPort: 4000 };
+    flows.push({ family: 'IPv4', original: direction, reply });
+    source.becomes(dns('10.244.0.5'));
+    await clock.advance(3_000);
+    expect(flows).to.have.length(1);
+    source.becomes(dns('10.244.0.6'));
+    await clock.advance(5_000);
+    expect(flows).to.have.length(0);
+  });
+
+  it('leaves the rules when it stops, and does nothing more', async () => {
+    const { source, clock, kernel, agent } = await started();
+    source.becomes(web());
+    await clock.advance(100);
+    const before = kernel.save();
+    await agent.stop();
+    source.becomes(web('10.244.0.6'));
+    await clock.advance(10_000);
+    expect(kernel.save()).to.equal(before);
+  });
+
+  it('counts as eligible without a cluster', async () => {
+    const { health } = await started({ isStandalone: true });
+    expect(health.report().isNodeEligible).to.equal(true);
+  });
+});
