@@ -5,7 +5,7 @@ import type { IPFamily } from '../source/objects.ts';
 import { compareNftables } from './compare.ts';
 import { tableOf } from './names.ts';
 import { splitParts } from './parts.ts';
-import { nftablesScripts } from './script.ts';
+import { isRedefined, nftablesScripts } from './script.ts';
 import { serviceOfLine, serviceOfObject } from './service.ts';
 import type { ServiceOfLine } from './service.ts';
 import { withLiveSlots } from './slots.ts';
@@ -73,13 +73,16 @@ function groupsOf(change: ObjectChange, ownerOf: ServiceOfLine): LineGroup[] {
   return [...groups.values()];
 }
 
-function changesOf({ kind, object, groups }: AttributedChange): Change[] {
+function changesOf(change: AttributedChange): Change[] {
+  const { kind, object, groups } = change;
   const name = object.kind === 'table' ? object.table : `${object.table} ${object.name}`;
+  const shown = kind === 'change' && isRedefined(change);
+  const [before, after] = shown ? [change.live?.definition ?? [], object.definition] : [[], []];
   return groups.map(({ service, removed, added }) => ({
     object: name,
     kind,
-    before: removed,
-    after: added,
+    before: [...before, ...removed],
+    after: [...after, ...added],
     ...(service === undefined ? {} : { service }),
   }));
 }

@@ -1,3 +1,4 @@
+import type { ObjectChange } from '../ruleset/diff.ts';
 import type { Script, Segment } from '../ruleset/plan.ts';
 import { objectsOf } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
@@ -45,7 +46,8 @@ function changeSegments(changes: readonly AttributedChange[], scope: ScriptScope
   return [
     ...written.filter(({ object }) => object.kind === 'table').map(({ object }) => definition('add', object)),
     ...removed,
-    ...sets.filter((change) => isNew(change) || isRetimed(change)).map(({ object }) => definition('add', object)),
+    // The kernel takes another timeout for a set that exists, and keeps its elements.
+    ...sets.filter((change) => isNew(change) || isRedefined(change)).map(({ object }) => definition('add', object)),
     ...chains.filter(isNew).map(({ object }) => definition('add', object)),
     ...chains.flatMap((change) =>
       rules(change.object, isNew(change) ? [] : [`flush chain ${table} ${change.object.name}`]),
@@ -84,8 +86,8 @@ function isRemade({ object, live }: AttributedChange): boolean {
   return !sameWords(definitionKeyWithoutTimeout(live), definitionKeyWithoutTimeout(object));
 }
 
-/** The kernel takes another timeout for a set that exists, and keeps its elements. */
-function isRetimed({ object, live }: AttributedChange): boolean {
+/** What the object is differs, not its lines only. */
+export function isRedefined({ object, live }: ObjectChange): boolean {
   if (live === undefined || object.definition.length === 0) return false;
   return !sameWords(definitionKey(live), definitionKey(object));
 }

@@ -32,9 +32,14 @@ export function elementKey(name: string, line: string): string {
 
 /** Whether two objects are the same apart from their lines. Comments of objects do nothing. */
 export function definitionKey({ kind, definition }: Pick<RulesetObject, 'kind' | 'definition'>): readonly string[] {
-  if (kind === 'table') return [];
+  if (kind === 'table') return isDormant(definition) ? ['flags dormant'] : [];
   const lines = definition.filter((line) => !line.startsWith('comment '));
   return kind === 'chain' ? lines.map(hookKey) : lines.flatMap(setKey).sort();
+}
+
+/** The kernel asks none of the chains of such a table. */
+export function isDormant(definition: readonly string[]): boolean {
+  return definition.some((line) => /^flags\b.*\bdormant\b/.test(line));
 }
 
 /** The definition of a dynamic set apart from how long it remembers, which can be changed in place. */

@@ -7,6 +7,7 @@ import { Words } from './rule-reader.ts';
 import { meaningOf } from './rule-words.ts';
 import { parseRule } from './rule.ts';
 import type { Rule } from './rule.ts';
+import { isDormant } from './spelling.ts';
 import { runRule } from './walk-rule.ts';
 import type { Collections } from './walk-evaluate.ts';
 
@@ -24,12 +25,17 @@ const priorities = new Map([
   ['srcnat', 100],
 ]);
 
-/** Makes tables executable, foreign ones among them. Tables of families that do not carry IP packets are left out. */
+/**
+ * Makes tables executable, foreign ones among them. Tables of families that do not carry IP packets and
+ * dormant ones are left out.
+ */
 export function nftablesProgram(ruleset: Ruleset): Program {
   const tables = new Map<string, WalkTable & { readonly collections: Map<string, Elements> }>();
   const baseChains: BaseChain[] = [];
+  const dormant = new Set<string>();
   for (const object of objectsOf(ruleset).values()) {
-    if (!/^(?:ip|ip6|inet) /.test(object.table)) continue;
+    if (object.kind === 'table' && isDormant(object.definition)) dormant.add(object.table);
+    if (!/^(?:ip|ip6|inet) /.test(object.table) || dormant.has(object.table)) continue;
     const table = tables.get(object.table) ?? { name: object.table, chains: new Map(), collections: new Map() };
     tables.set(object.table, table);
     if (object.kind === 'set' || object.kind === 'map') table.collections.set(object.name, collectionOf(object));

@@ -94,6 +94,33 @@ describe('spellings of nft', () => {
   });
 });
 
+describe('a table as it should be but for its definition', () => {
+  const text = (flags: string, policy: string) => `table ip kube-proxy {
+${flags}	comment "rules for kube-proxy"
+	chain filter-input {
+		type filter hook input priority filter; policy ${policy};
+	}
+}
+`;
+  const desired = parseNftables(text('', 'accept'));
+
+  it('is woken up where somebody put it to sleep', () => {
+    const { changes, scripts } = planNftables(parseNftables(text('	flags dormant\n', 'accept')), desired, 'IPv4');
+    expect(changes.map(({ object, before }) => [object, before])).to.deep.equal([
+      ['ip kube-proxy', ['flags dormant', 'comment "rules for kube-proxy"']],
+    ]);
+    expect(scripts.flatMap(({ segments }) => segments.map((segment) => segment.text))).to.deep.equal([
+      'add table ip kube-proxy { comment "rules for kube-proxy"; }\n',
+    ]);
+  });
+
+  it('differs visibly where a chain has another policy', () => {
+    const [change] = planNftables(parseNftables(text('', 'drop')), desired, 'IPv4').changes;
+    expect(change?.before).to.deep.equal(['type filter hook input priority filter; policy drop;']);
+    expect(change?.after).to.deep.equal(['type filter hook input priority filter; policy accept;']);
+  });
+});
+
 describe('reading an nft listing', () => {
   const listing = `table inet other { # handle 7
 	flags owner

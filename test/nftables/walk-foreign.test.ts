@@ -7,7 +7,7 @@ import { walk } from '../../src/ruleset/walk.ts';
 import { packetOf, recordedHost } from '../ruleset/flows.ts';
 
 /** A node port 30080 that leads to one remote endpoint, among rules of others. */
-function outcomeWith(rule: string, table = 'inet admin', policy = 'accept'): Outcome {
+function outcomeWith(rule: string, table = 'inet admin', policy = 'accept', flags = ''): Outcome {
   const text = `table ip kube-proxy { # handle 3
 	chain nat {
 		type nat hook prerouting priority dstnat; policy accept;
@@ -15,6 +15,7 @@ function outcomeWith(rule: string, table = 'inet admin', policy = 'accept'): Out
 	}
 }
 table ${table} {
+	${flags}
 	set blocked {
 		type ipv4_addr
 		flags interval
@@ -121,6 +122,10 @@ describe('walking foreign nftables rules', () => {
     expect(outcomeWith('drop', 'ip admin').verdict).to.equal('drop');
     expect(outcomeWith('drop', 'ip6 admin').verdict).to.equal('endpoint');
     expect(outcomeWith('drop', 'bridge admin').verdict).to.equal('endpoint');
+  });
+
+  it('does not ask a table that was put to sleep', () => {
+    expect(outcomeWith('drop', 'inet admin', 'drop', 'flags dormant').verdict).to.equal('endpoint');
   });
 
   it('applies the policy of a chain that has no verdict', () => {
