@@ -134,12 +134,15 @@ function cidrsOf(config: Config, node: Node | undefined, family: IPFamily): 'all
   return own.length === 0 || own.some((text) => parseCidr(text)?.prefixLength === 0) ? 'all' : own;
 }
 
-/** Loopback addresses only accept node ports where the kernel lets them leave the loopback interface. */
+/**
+ * Loopback addresses only accept node ports where the kernel lets them leave the loopback interface. 127.0.0.1 is
+ * every host's, also where addresses that are configured, or those of a Node, do not name it.
+ */
 function nodePortAddresses(config: Config, host: Host, family: IPFamily): 'all' | readonly string[] {
   const cidrs = cidrsOf(config, host.node, family);
   if (cidrs === 'all') return 'all';
   const takesLoopback = localhostNodePorts(config, host.node, family);
-  const chosen = host.addresses.filter(
+  const chosen = [...host.addresses, '127.0.0.1'].filter(
     (address) =>
       cidrs.some((cidr) => cidrContains(cidr, address)) && (takesLoopback || addressKind(address) !== 'loopback'),
   );

@@ -123,6 +123,16 @@ describe('modelOptions', () => {
     });
   }
 
+  it('knows that every host has 127.0.0.1, also where only other addresses are told', async () => {
+    const flags = { nodeportAddresses: '127.0.0.0/8,172.18.0.0/16' };
+    const host = { nodeName: 'n', addresses: ['172.18.0.11'] };
+    const chosen = async (more: FlagValues, family: IPFamily) =>
+      modelOptions(await config({ ...flags, ...more }), host, family).nodePortAddresses;
+    expect(await chosen({}, 'IPv4')).to.deep.equal(['127.0.0.1', '172.18.0.11']);
+    expect(await chosen({ iptablesLocalhostNodeports: false }, 'IPv4')).to.deep.equal(['172.18.0.11']);
+    expect(await chosen({ proxyMode: 'nftables' }, 'IPv4')).to.deep.equal(['172.18.0.11']);
+  });
+
   it('makes node ports answer everywhere when primary is asked for and not known', async () => {
     const options = modelOptions(await config({ nodeportAddresses: 'primary' }), { nodeName: 'n', addresses }, 'IPv4');
     expect(options.nodePortAddresses).to.equal('all');
