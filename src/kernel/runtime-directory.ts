@@ -57,7 +57,7 @@ async function firstUsable(paths: readonly string[]): Promise<string> {
 
 async function makePrivate(path: string): Promise<string> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeDirectory(path);
     const found = await lstat(path);
     const user = process.getuid?.() ?? found.uid;
     // Somebody else's directory, or a link to one, could swap a script between our writing and the tool's reading.
@@ -70,6 +70,15 @@ async function makePrivate(path: string): Promise<string> {
   } catch (error) {
     if (error instanceof RuntimeFileError) throw error;
     throw new RuntimeFileError(`cannot use the runtime directory ${path}: ${(error as Error).message}`, error);
+  }
+}
+
+/** Without its parents: where one of them cannot hold a directory, as in /proc, Node would try for ever to make them. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
@@ -110,7 +119,7 @@ async function writeWhole(path: string, text: string): Promise<ScriptFile> {
 async function makeLink(directory: string, name: string, target: string): Promise<string> {
   const path = join(directory, name);
   try {
-    await mkdir(directory, { mode: 0o700, recursive: true });
+    await makeDirectory(directory);
     await symlink(target, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {

@@ -16,7 +16,7 @@ describe('the runtime directory', () => {
   afterEach(() => rm(parent, { recursive: true }));
 
   it('is made private, and so are the scripts in it', async () => {
-    const directory = await openRuntimeDirectory(join(parent, 'a', 'b'));
+    const directory = await openRuntimeDirectory(join(parent, 'a'));
     const script = await directory.write('nft', 'add table ip x # ä\n');
     expect((await lstat(directory.path)).mode & 0o777).to.equal(0o700);
     expect((await lstat(script.path)).mode & 0o777).to.equal(0o600);
@@ -38,6 +38,14 @@ describe('the runtime directory', () => {
     const error = await rejection(openRuntimeDirectory(join(parent, 'link')));
     expect(error).to.be.instanceOf(RuntimeFileError);
     expect((error as Error).message).to.contain(join(parent, 'link'));
+  });
+
+  it('is refused at once where no directory can be made', async () => {
+    for (const path of ['/proc/pw-runtime', join(parent, 'missing', 'a')]) {
+      const error = await rejection(openRuntimeDirectory(path));
+      expect(error).to.be.instanceOf(RuntimeFileError);
+      expect((error as Error).message).to.contain(`${path}: ENOENT`);
+    }
   });
 
   it('gives two scripts two files', async () => {
