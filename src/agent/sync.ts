@@ -97,7 +97,7 @@ async function loadChanges(backend: Backend, plan: BackendPlan): Promise<Failure
 const maxUnremovable = 20;
 
 /** Best effort, after all else: a foreign rule may still point to what we no longer need. That stays, the rest goes. */
-async function removeUnused(backend: Backend, plan: BackendPlan): Promise<string[]> {
+export async function removeUnused(backend: Backend, plan: BackendPlan): Promise<string[]> {
   const failures: string[] = [];
   for (const planned of plan.scripts) {
     if (planned.phase !== 'clean-up') continue;

@@ -50,7 +50,7 @@ export async function apply(options: CommandOptions, effects: CommandEffects): P
   const report = { ...found, applied: !options.dryRun && failures.length === 0, durationMs };
   if (format !== 'text') await printValue(report, format, effects);
   else if (!options.dryRun) effects.print(differenceText(found, 'objects', palette(effects)));
-  if (format === 'text') effects.say(summary(report, options));
+  if (format === 'text') effects.say(summary(report, options, failures.length > 0));
   for (const failure of failures) effects.say(`error: ${failure}`);
   sayProblems(input.problems, effects);
   return failures.length + input.problems.length === 0 ? 0 : 2;
@@ -59,9 +59,10 @@ export async function apply(options: CommandOptions, effects: CommandEffects): P
 function summary(
   report: { applied: boolean; durationMs: number; families: readonly FamilyDifference[] },
   options: CommandOptions,
+  isIncomplete: boolean,
 ): string {
   const what = extent(report.families);
-  if (what === 'nothing') return 'nothing to change';
+  if (what === 'nothing') return isIncomplete ? 'nothing was applied' : 'nothing to change';
   if (options.dryRun) return `${what} would change; nothing was applied`;
   return report.applied ? `${what} changed in ${report.durationMs} ms` : `${what} differed; not everything was applied`;
 }
@@ -99,8 +100,15 @@ async function applyFamily(
     );
   } catch (error) {
     // The other family is not to blame.
-    return outcome({ changes: [], scripts: [], after: { parts: [] } }, [], [`${family}: ${(error as Error).message}`]);
+    return outcome(await remaining(backend, model), [], [`${family}: ${(error as Error).message}`]);
   }
+}
+
+/** What still differs after a sync that failed; nothing where the kernel cannot be read either. */
+async function remaining(backend: Backend, model: ProxyModel): Promise<BackendPlan> {
+  const live = await backend.list().catch(() => undefined);
+  if (live === undefined) return { changes: [], scripts: [], after: { parts: [] } };
+  return backend.plan(live, backend.desired(model));
 }
 
 /** What follows once the rules stand: the setting that needs its guard rule first, and the other mode's removal. */

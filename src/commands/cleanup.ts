@@ -1,3 +1,4 @@
+import type { BackendPlan } from '../agent/backend.ts';
 import { scriptText } from '../ruleset/plan.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
@@ -6,6 +7,7 @@ import { readConfig } from './input.ts';
 import { backendFor, openKernel } from './kernel.ts';
 import type { NamedBackend } from './kernel.ts';
 import { outputFormat, printValue } from './output.ts';
+import { runRemoval } from './removal.ts';
 
 /** What was removed, or would be, from one tool and family. */
 interface Removal {
@@ -30,7 +32,9 @@ export async function cleanup(options: CommandOptions, effects: CommandEffects):
     ];
     for (const named of backends) {
       try {
-        removals.push({ family, tool: named.name, removed: await remove(named, options, format, effects) });
+        const { removed, failed } = await remove(named, options, format, effects);
+        removals.push({ family, tool: named.name, removed });
+        failures.push(...failed.map((words) => `${named.name}, ${family}: ${words}`));
       } catch (error) {
         failures.push(`${named.name}, ${family}: ${(error as Error).message}`);
       }
@@ -40,7 +44,7 @@ export async function cleanup(options: CommandOptions, effects: CommandEffects):
   const applied = !options.dryRun && failures.length === 0;
   if (format !== 'text') await printValue({ removals: found, applied }, format, effects);
   else if (!options.dryRun) for (const removal of found) effects.print(removalText(removal));
-  if (format === 'text') effects.say(summary(found, options));
+  if (format === 'text') effects.say(summary(found, options, failures.length > 0));
   for (const failure of failures) effects.say(`error: ${failure}`);
   return failures.length === 0 ? 0 : 2;
 }
@@ -50,12 +54,22 @@ async function remove(
   options: CommandOptions,
   format: string,
   effects: CommandEffects,
-): Promise<string[]> {
+): Promise<{ readonly removed: readonly string[]; readonly failed: readonly string[] }> {
   const plan = backend.planCleanup(await backend.list());
-  for (const script of plan.scripts) {
-    if (!options.dryRun) await backend.load(script);
-    else if (format === 'text') effects.print(`# ${name}: ${script.tool}\n${scriptText(script)}`);
+  const removed = objectsOf(plan);
+  if (options.dryRun) {
+    if (format === 'text') {
+      for (const script of plan.scripts) effects.print(`# ${name}: ${script.tool}\n${scriptText(script)}`);
+    }
+    return { removed, failed: [] };
   }
+  const failed = await runRemoval(backend, plan);
+  if (failed.length === 0) return { removed, failed };
+  const left = objectsOf(backend.planCleanup(await backend.list()));
+  return { removed: removed.filter((object) => !left.includes(object)), failed };
+}
+
+function objectsOf(plan: BackendPlan): readonly string[] {
   return [...new Set(plan.changes.map(({ object }) => object))];
 }
 
@@ -63,8 +77,8 @@ function removalText({ family, tool, removed }: Removal): string {
   return `${family}, ${tool}\n${removed.map((object) => `  - ${object}\n`).join('')}`;
 }
 
-function summary(found: readonly Removal[], { dryRun }: CommandOptions): string {
+function summary(found: readonly Removal[], { dryRun }: CommandOptions, isIncomplete: boolean): string {
   const count = found.reduce((sum, { removed }) => sum + removed.length, 0);
-  if (count === 0) return 'nothing of ours or of kube-proxy is there';
+  if (count === 0) return isIncomplete ? 'nothing was removed' : 'nothing of ours or of kube-proxy is there';
   return `${counted(count, 'object')} ${dryRun ? 'would be removed' : 'removed'}`;
 }

@@ -1,10 +1,10 @@
 import type { Config } from '../config/config.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { Backend, BackendPlan } from '../agent/backend.ts';
-import { LoadError } from '../kernel/errors.ts';
 import type { Variant } from '../kernel/iptables-tools.ts';
 import { backendFor } from './kernel.ts';
 import type { Kernel, NamedBackend } from './kernel.ts';
+import { runRemoval } from './removal.ts';
 
 /** What another mode or variant of the tool holds of ours or kube-proxy's. */
 export interface Leftover {
@@ -29,14 +29,7 @@ export async function findLeftovers(
 export async function removeLeftovers(leftovers: readonly Leftover[]): Promise<string[]> {
   const failures: string[] = [];
   for (const { name, backend, plan } of leftovers) {
-    for (const script of plan.scripts) {
-      try {
-        await backend.load(script);
-      } catch (error) {
-        if (!(error instanceof LoadError)) throw error;
-        failures.push(`${name}: ${error.message}`);
-      }
-    }
+    for (const words of await runRemoval(backend, plan)) failures.push(`${name}: ${words}`);
   }
   return failures;
 }

@@ -26,13 +26,13 @@ export const signs: readonly Sign[] = [
     kind: 'lock-held',
     exitCodes: [75],
     means: 'Another Portwright on this node is applying rules',
-    todo: 'It is tried again; if it lasts, see which process holds the lock',
+    todo: 'If it lasts, see which process holds the lock',
   },
   {
     kind: 'lock-held',
     stderr: /holding the xtables lock|Can't lock .*Resource temporarily unavailable/,
     means: 'Another program is changing iptables rules',
-    todo: 'It is tried again; if it lasts, see which process holds the lock',
+    todo: 'If it lasts, see which process holds the lock',
   },
   {
     kind: 'environment',
@@ -128,7 +128,7 @@ export const signs: readonly Sign[] = [
     kind: 'busy',
     stderr: /(CHAIN_DEL|CHAIN_USER_DEL|TABLE_DEL) failed|Device or resource busy|Directory not empty/,
     means: 'Something still refers to an object that was to be deleted',
-    todo: 'It is deleted later; a foreign rule may jump to it',
+    todo: 'A foreign rule may jump to it; once that is gone it can be deleted',
   },
   { kind: 'busy', tool: iptables, line: /^-X /, ...stillInUse() },
   {
