@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { isatty } from 'node:tty';
 import { runProgram } from './commands/program.ts';
 
 const abort = new AbortController();
@@ -24,7 +25,7 @@ for (const stream of [process.stdout, process.stderr]) {
 process.exitCode = await runProgram(process.argv.slice(2), {
   print: (text) => process.stdout.write(text),
   say: (line) => process.stderr.write(`${line}\n`),
-  hasColour: process.stdout.isTTY && process.env['NO_COLOR'] === undefined && process.env['TERM'] !== 'dumb',
+  hasColour: isatty(1) && process.env['NO_COLOR'] === undefined && process.env['TERM'] !== 'dumb',
   env: process.env,
   signal: abort.signal,
   readStdin: async () => {
