@@ -11,6 +11,7 @@ import { touchedObjects } from './foreign-commit.ts';
 import type { Writer } from './foreign-commit.ts';
 import { ListingSchedule } from './listing-schedule.ts';
 import type { SyncStage } from './metrics.ts';
+import { withOwnText } from './own-text.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Quarantined } from './quarantine.ts';
 import { Runner } from './runner.ts';
@@ -97,8 +98,8 @@ export class FamilyLoop {
   #isVerified = false;
   #hasBegun = false;
   #isRequested = false;
-  /** A write failed: what differs next need not be anybody else's doing. */
-  #isHalfWritten = false;
+  /** What differs next need not be anybody else's doing. */
+  #isUnaccounted = false;
   /** The live rules are to be read at this time of the clock. */
   #listAt = -Infinity;
   /** Objects whose removal did not work. */
@@ -120,7 +121,7 @@ export class FamilyLoop {
       clock,
       run: () => this.#run(),
       onError: (error) => {
-        this.#live = undefined;
+        this.#forget();
         handlers.onFailed(error, { isBusy: false, tookMs: 0, wasListed: false });
       },
     });
@@ -177,6 +178,12 @@ export class FamilyLoop {
     this.#runner.requestWithin(delayMs);
   }
 
+  /** The rules must be read before the next write. */
+  #forget(): void {
+    this.#live = undefined;
+    this.#isUnaccounted = true;
+  }
+
   #doubt(why: string): void {
     this.#isVerified = false;
     this.#options.handlers.onDoubt(why);
@@ -187,7 +194,8 @@ export class FamilyLoop {
       return await this.#sync();
     } finally {
       // The run took the runner's deadline away, whatever it was for.
-      if (Number.isFinite(this.#listAt)) this.#runner.requestWithin(this.#listAt - this.#options.clock.now());
+      const nextAt = Math.min(this.#listAt, this.#quarantine.retryAt);
+      if (Number.isFinite(nextAt)) this.#runner.requestWithin(nextAt - this.#options.clock.now());
     }
   }
 
@@ -199,7 +207,8 @@ export class FamilyLoop {
     if (model === undefined) return 'done';
     this.#hasBegun = true;
     this.#times.desire(model, date());
-    this.#quarantine.release(model, startedAt);
+    // What the kernel holds of a Service that was left alone, nobody has kept account of.
+    if (this.#quarantine.release(model, startedAt)) this.#forget();
     const wasListed = this.#live === undefined || startedAt >= this.#listAt;
     const isRequested = this.#isRequested;
     this.#isRequested = false;
@@ -212,10 +221,7 @@ export class FamilyLoop {
     } catch (error) {
       this.#isRequested ||= isRequested;
       const isBusy = isWorthRetry(error);
-      if (!isLockHeld(error) || timed.loads() > 0) {
-        this.#live = undefined;
-        this.#isHalfWritten = true;
-      }
+      if (!isLockHeld(error) || timed.loads() > 0) this.#forget();
       this.#doubt(error instanceof Error ? error.message : String(error));
       handlers.onFailed(error, { isBusy, tookMs: clock.now() - startedAt, wasListed });
       return isBusy ? 'busy' : 'failed';
@@ -234,7 +240,7 @@ export class FamilyLoop {
     const tookMs = timed.stages.get('list') ?? 0;
     handlers.onRulesInFront(rulesInFront(listed));
     this.#live = listed;
-    if (this.#applied === undefined || this.#isHalfWritten) return listed;
+    if (this.#applied === undefined || this.#isUnaccounted) return listed;
     const plan = timed.plan(listed, timed.desired(this.#applied), this.#isWithheld);
     const changes = plan.changes.filter(({ kind, object }) => kind !== 'delete' || !this.#unremoved.has(object));
     if (changes.length > 0) this.#found({ changes, writers }, touched);
@@ -297,9 +303,9 @@ export class FamilyLoop {
       refusals.push(...result.refusals);
       leftovers.push(...result.leftovers);
     }
-    this.#live = current;
+    this.#live = wasListed ? withOwnText(current) : current;
     this.#applied = model;
-    this.#isHalfWritten = false;
+    this.#isUnaccounted = false;
     this.#times.apply(date());
     this.#unremoved = new Set(
       leftovers.length === 0 ? [] : changes.flatMap(({ kind, object }) => (kind === 'delete' ? [object] : [])),

@@ -19,8 +19,9 @@ const retryMs = 600_000;
 export class Quarantine {
   readonly #entries = new Map<string, Entry>();
 
-  get size(): number {
-    return this.#entries.size;
+  /** When the first of them is tried again without a change; Infinity when there is none. */
+  get retryAt(): number {
+    return Math.min(Infinity, ...[...this.#entries.values()].map(({ retryAt }) => retryAt));
   }
 
   has({ namespace, name }: ServiceName): boolean {
@@ -40,11 +41,13 @@ export class Quarantine {
     }
   }
 
-  /** Lets go of those whose service ports are others now, or whose time has come. */
-  release(model: ProxyModel, now: number): void {
+  /** Lets go of those whose service ports are others now, or whose time has come. Says whether there were any. */
+  release(model: ProxyModel, now: number): boolean {
+    const { size } = this.#entries;
     for (const [key, { service, ports, retryAt }] of this.#entries) {
       if (now >= retryAt || !isSame(ports, portsOf(service, model))) this.#entries.delete(key);
     }
+    return this.#entries.size < size;
   }
 }
 

@@ -25,8 +25,7 @@ export function resolve(port: UnresolvedPort, all: readonly Endpoint[], location
     if (!hasEndpoints) return 'reject';
     return policy === 'Local' && localEndpoints.length === 0 ? 'drop' : 'dnat';
   };
-  return {
-    ...port,
+  const resolved = {
     isExternal,
     usesClusterEndpoints,
     usesLocalEndpoints,
@@ -42,6 +41,8 @@ export function resolve(port: UnresolvedPort, all: readonly Endpoint[], location
       ...(usesLocalEndpoints ? leftOutOfLocal(all, localEndpoints) : []),
     ],
   };
+  // V8 gives each copy by spreading of an object this wide a hidden class of its own, larger than the object.
+  return Object.assign(resolved, port);
 }
 
 /** Hints count only when every ready endpoint has them and one of them names this node, or this zone. */
