@@ -36,7 +36,7 @@ export function hintForCauses(causes: readonly Cause[]): Hinted {
   }
   const [first] = causes;
   if (first === undefined) return {};
-  if (/nodePort$/i.test(first.field)) return hintForNodePort(first.message);
+  if (/nodePort$/i.test(first.field)) return hintForNodePort(first);
   return first.field === 'metadata.name' && first.message.includes('lowercase')
     ? { hint: 'names hold lower case letters, digits and hyphens' }
     : {};
@@ -44,15 +44,16 @@ export function hintForCauses(causes: readonly Cause[]): Hinted {
 
 const isPortOfEntry = /^spec\.ports\[[1-9]\d*\]\.port$/;
 
-function hintForNodePort(message: string): Hinted {
+function hintForNodePort({ field, message }: Cause): Hinted {
+  const name = field.slice(field.lastIndexOf('.') + 1);
   if (message.includes('already allocated')) {
-    return { hint: 'choose another port, or leave nodePort out and a free one is chosen' };
+    return { hint: `choose another port, or leave ${name} out and a free one is chosen` };
   }
   if (!message.includes('not in the valid range')) return {};
   const port = Number(/\d+/.exec(message)?.[0]);
   // Linux's default net.ipv4.ip_local_port_range.
   const isEphemeral = port >= 32_768 && port <= 60_999;
-  const advice = 'choose a port of that range, or leave nodePort out and one is chosen';
+  const advice = `choose a port of that range, or leave ${name} out and one is chosen`;
   return { hint: isEphemeral ? `${advice}; hosts use ${port} for connections of their own` : advice };
 }
 

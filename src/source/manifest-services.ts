@@ -40,8 +40,8 @@ export function admitServices(
   for (const { entry, service } of given) {
     if (isStored(entry)) continue;
     const result = admit(entry, service, pools);
-    if ('message' in result) problems.push(result);
-    else unfinished.push({ entry, service: result });
+    if ('refused' in result) problems.push(...result.refused);
+    else unfinished.push({ entry, service: result.service });
   }
   for (const { entry, service } of unfinished.toSorted(byName)) {
     const result = chooseRest(service, () => place(entry), pools);
@@ -55,20 +55,32 @@ export function admitServices(
   return { services: given.flatMap(({ entry }) => admitted.get(entry) ?? []), problems, warnings };
 }
 
-function admit(entry: Entry, given: Service, pools: Pools): Service | Problem {
+function admit(
+  entry: Entry,
+  given: Service,
+  pools: Pools,
+): { readonly service: Service } | { readonly refused: readonly Problem[] } {
   const { metadata } = given;
   const { generateName } = metadata as { generateName?: string };
   if (metadata.name === '' && generateName !== undefined) {
-    return refusal(entry, metadata, [], { message: `from ${generateName}: cannot use generate name with apply` });
+    return {
+      refused: [refusal(entry, metadata, [], { message: `from ${generateName}: cannot use generate name with apply` })],
+    };
   }
   const settled = withFamilies(withDefaults(given), [...pools.clusterIPs.keys()]);
-  if (settled.causes.length > 0) return refusal(entry, metadata, settled.causes);
+  if (settled.causes.length > 0) return { refused: [refusal(entry, metadata, settled.causes)] };
   const claimed = claim(settled.service, () => place(entry), pools);
-  if ('message' in claimed) return allocationProblem(entry, given, claimed);
+  if ('message' in claimed) {
+    // The server would tell the rest at the next attempt.
+    const known = new Set(claimed.causes.map(({ field }) => field));
+    const more = serviceCauses(settled.service).filter(({ field }) => !known.has(field));
+    const first = allocationProblem(entry, given, claimed);
+    return { refused: more.length === 0 ? [first] : [first, refusal(entry, metadata, more)] };
+  }
   const causes = serviceCauses(claimed.service);
-  if (causes.length === 0) return claimed.service;
+  if (causes.length === 0) return { service: claimed.service };
   claimed.release();
-  return refusal(entry, metadata, causes);
+  return { refused: [refusal(entry, metadata, causes)] };
 }
 
 function allocationProblem(entry: Entry, { metadata }: Service, { message, causes, holder }: Refusal): Problem {

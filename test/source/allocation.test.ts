@@ -158,6 +158,22 @@ describe('allocation', () => {
     ]);
   });
 
+  it('tells what else is wrong with a Service whose port it refuses, each field once', () => {
+    const { problems } = read([{ name: 'Web', sessionAffinity: 'Cookie', ports: [{ port: 80, nodePort: 300_081 }] }]);
+    expect(
+      problems.map(({ field, message }) => [field, message.replace(/: a lowercase.*'\), /, ' …, ')]),
+    ).to.have.deep.members([
+      [
+        'spec.ports[0].nodePort',
+        'Service "Web" is invalid: spec.ports[0].nodePort: Invalid value: 300081: provided port is not in the valid range. The range of valid ports is 30000-32767',
+      ],
+      [
+        'metadata.name',
+        'Service "Web" is invalid: [metadata.name: Invalid value: "Web" …, spec.sessionAffinity: Unsupported value: "Cookie": supported values: "ClientIP", "None"]',
+      ],
+    ]);
+  });
+
   it('gives back what a refused Service asked for', () => {
     const ports = [{ port: 80, nodePort: 30_080 }];
     const found = read([
@@ -232,6 +248,7 @@ describe('allocation', () => {
         'Internal error occurred: failed to allocate requested HealthCheck NodePort 32000: provided port is already allocated',
       detail: 'held by Service default/a (a.yaml:1)',
       field: 'spec.healthCheckNodePort',
+      hint: 'choose another port, or leave healthCheckNodePort out and a free one is chosen',
     });
   });
 
