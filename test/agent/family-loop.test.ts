@@ -12,13 +12,13 @@ import { FakeClock } from './fake-clock.ts';
 const web = () => state([service()], [slice([endpoint('10.244.0.5')])]);
 
 describe('agent/family-loop', () => {
-  function setUp(more: { isWatched?: boolean; isDryRun?: boolean; state?: ClusterState } = {}) {
+  function setUp(more: { isWatched?: boolean; isDryRun?: boolean; state?: ClusterState | undefined } = {}) {
     const clock = new FakeClock();
     const kernel = new FakeKernel();
     const options = modelOptions();
     const told = { synced: [] as Synced[], drift: [] as Drift[], doubts: [] as string[], failures: [] as unknown[] };
     const seen = { verified: 0, plans: 0, contested: 0, inFront: [] as string[] };
-    let current = 'state' in more ? more.state : web();
+    let current: ClusterState | undefined = 'state' in more ? more.state : web();
     const handlers: FamilyHandlers = {
       onSynced: (synced) => told.synced.push(synced),
       onFailed: (error) => told.failures.push(error),
@@ -54,7 +54,7 @@ describe('agent/family-loop', () => {
   const flushed = commit('delete rule ip nat KUBE-SERVICES handle 9');
 
   it('writes nothing while there is no complete state', async () => {
-    const { kernel, start, seen } = setUp({ state: undefined as never });
+    const { kernel, start, seen } = setUp({ state: undefined });
     await start();
     expect([kernel.lists, kernel.scripts.length, seen.verified]).to.deep.equal([0, 0, 0]);
   });

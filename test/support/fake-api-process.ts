@@ -120,7 +120,14 @@ function heard(host: string, port: number): Promise<string> {
     socket.on('error', () => undefined);
     socket.on('timeout', () => socket.destroy());
     // A busy loop would take from the agent what it is to be measured with.
-    socket.on('close', () => setTimeout(() => resolve(words), words === '' ? 2 : 0.5));
+    socket.on('close', () =>
+      setTimeout(
+        () => {
+          resolve(words);
+        },
+        words === '' ? 2 : 0.5,
+      ),
+    );
   });
 }
 
