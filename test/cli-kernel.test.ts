@@ -1,0 +1,230 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { buildCli, goldenNode, manifest, textFile } from './support/cli.ts';
+import type { Cli } from './support/cli.ts';
+import { goldenDirectory } from './support/golden.ts';
+import { createNamespace } from './support/namespace.ts';
+import type { Namespace, Output } from './support/namespace.ts';
+
+const web = join(goldenDirectory, 'example-nodeport', 'manifests.yaml');
+
+/** Every way in which rules can stand in a kernel. */
+const places = [
+  { name: 'iptables (nf_tables)', words: ['--proxy-mode=iptables', '--iptables-variant=nft'] },
+  { name: 'iptables (legacy)', words: ['--proxy-mode=iptables', '--iptables-variant=legacy'] },
+  { name: 'nftables', words: ['--proxy-mode=nftables'] },
+] as const;
+type Place = (typeof places)[number];
+const [nft, legacy, nftables] = places;
+
+describe('the portwright program and a kernel', function () {
+  this.timeout(180_000);
+  let cli: Cli;
+  let namespace: Namespace;
+  let env: Record<string, string>;
+
+  before(async () => {
+    cli = await buildCli();
+  });
+  after(() => {
+    cli.remove();
+  });
+  beforeEach(async () => {
+    namespace = await createNamespace('cli');
+    env = { ...namespace.env, PORTWRIGHT_RUNTIME_DIR: join(cli.directory, `runtime-${namespace.name}`) };
+  });
+  afterEach(async () => {
+    await namespace.remove();
+  });
+
+  const run = (args: readonly string[], prefix: readonly string[] = []): Promise<Output> =>
+    cli.run(args, { prefix: [...namespace.prefix, ...prefix], env });
+  const on = (command: string, place: Place, ...more: readonly string[]) =>
+    run([command, '-f', web, ...goldenNode, ...place.words, ...more]);
+  const succeed = async (answer: Promise<Output>): Promise<Output> => {
+    const { exitCode, stdout, stderr } = await answer;
+    expect(exitCode, stdout + stderr).to.equal(0);
+    return { exitCode, stdout, stderr };
+  };
+  /** All rules of the namespace without counters and comments that change from one listing to the next. */
+  const everything = async (): Promise<string> => {
+    const tools = [...saveTools, 'nft -s list ruleset'];
+    const texts = await Promise.all(tools.map((tool) => namespace.shell(tool)));
+    return texts
+      .join('')
+      .replace(/^#.*\n/gm, '')
+      .replace(/\[\d+:\d+\]/g, '');
+  };
+  const saveTools = ['iptables-legacy-save', 'ip6tables-legacy-save'];
+  // KUBE-FIREWALL is kubelet's too: nobody but kubelet takes it away.
+  const ours = /KUBE-(?!FIREWALL)|kube-proxy/;
+
+  for (const place of places) {
+    it(`${place.name}: applies what diff showed, finds nothing then, repairs drift, and cleans up`, async () => {
+      expect((await on('diff', place)).exitCode).to.equal(1);
+      const dry = await succeed(on('apply', place, '--dry-run'));
+      expect(dry.stdout).to.match(place === nftables ? /^# nft -f\n/ : /^# iptables-restore --noflush -w 5\n/);
+      expect(await everything()).to.not.match(ours);
+
+      const applied = JSON.parse((await succeed(on('apply', place, '-o', 'json'))).stdout) as Record<string, unknown>;
+      expect(applied).to.include({ applied: true, differs: true }).and.to.have.property('durationMs');
+      expect(await on('diff', place)).to.deep.equal({ exitCode: 0, stdout: '', stderr: '' });
+      expect((await on('apply', place)).stderr).to.equal('nothing to change\n');
+      expect((await on('verify', place, '--live')).exitCode).to.equal(0);
+
+      await namespace.shell(drift.get(place.name) ?? '');
+      const drifted = await on('diff', place);
+      expect(drifted.exitCode).to.equal(1);
+      expect(drifted.stdout).to.match(/KUBE-POSTROUTING|masquerading|service-nodeports/);
+      await succeed(on('apply', place));
+      expect((await on('diff', place)).exitCode).to.equal(0);
+
+      const before = await everything();
+      const plan = await succeed(run(['cleanup', '--dry-run']));
+      expect(plan.stderr).to.match(/objects would be removed/);
+      expect(await everything()).to.equal(before);
+      await succeed(run(['cleanup']));
+      expect(await everything()).to.not.match(ours);
+      expect((await run(['cleanup'])).stderr).to.equal('nothing of ours or of kube-proxy is there\n');
+    });
+
+    it(`${place.name}: prints with --dry-run a script that does the same`, async () => {
+      const { stdout } = await succeed(on('apply', place, '--dry-run', '--ip-family=IPv4'));
+      const path = textFile(cli.directory, `${namespace.name}.script`, stdout);
+      await namespace.shell(`${loaders.get(place.name) ?? ''} ${path}`);
+      expect(await on('diff', place, '--ip-family=IPv4')).to.deep.equal({ exitCode: 0, stdout: '', stderr: '' });
+    });
+
+    for (const other of places.filter((one) => one !== place)) {
+      it(`${place.name}: shows what ${other.name} left, and leaves nothing of it`, async () => {
+        await succeed(on('apply', other));
+        const { stdout, stderr } = await on('diff', place);
+        expect(stdout).to.include(`    ${other.name}: `);
+        expect(stderr).to.include('left over from another mode or variant');
+        await succeed(on('apply', place));
+        expect(await on('diff', place)).to.deep.equal({ exitCode: 0, stdout: '', stderr: '' });
+      });
+    }
+
+    it(`${place.name}: two at once end with what both want`, async () => {
+      const answers = await Promise.all([1, 2, 3].map(() => on('apply', place)));
+      for (const { exitCode, stderr } of answers) expect(exitCode, stderr).to.equal(0);
+      expect((await on('diff', place)).exitCode).to.equal(0);
+    });
+
+    it(`${place.name}: a user without rights is told so, and nothing changes`, async () => {
+      const prefix = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
+      const own = { env: { ...env, PORTWRIGHT_RUNTIME_DIR: join(cli.directory, 'of-nobody') } };
+      mkdirSync(own.env.PORTWRIGHT_RUNTIME_DIR, { recursive: true, mode: 0o700 });
+      await namespace.shell(`chown 65534:65534 ${own.env.PORTWRIGHT_RUNTIME_DIR}`);
+      for (const command of ['diff', 'apply']) {
+        const { exitCode, stderr } = await cli.run([command, '-f', web, ...goldenNode, ...place.words], {
+          prefix: [...namespace.prefix, ...prefix],
+          ...own,
+        });
+        expect(exitCode, stderr).to.equal(2);
+        expect(stderr)
+          .to.match(/^error: .*(?:permitted|[Pp]ermission|must be root)/m)
+          .and.to.not.include('    at ');
+      }
+      expect(await everything()).to.not.match(ours);
+    });
+
+    it(`${place.name}: a missing tool is named`, async () => {
+      const nowhere = join(cli.directory, 'nowhere');
+      mkdirSync(nowhere, { recursive: true });
+      // Only this command sees the empty directory: its namespace of mounts is its own.
+      const script = `mount --bind ${nowhere} /usr/sbin && exec "$@"`;
+      for (const command of ['diff', 'apply']) {
+        const args = [command, '-f', web, ...goldenNode, ...place.words];
+        const { exitCode, stderr } = await run(args, ['sh', '-euc', script, 'sh']);
+        expect(exitCode, stderr).to.equal(2);
+        expect(stderr).to.match(place === nftables ? /nft\b.*not installed/ : /iptables\S*.*not installed/);
+        expect(stderr).to.not.include('    at ');
+      }
+    });
+  }
+
+  it('names who holds the lock of the legacy variant, and leaves the rules as they are', async () => {
+    await succeed(on('apply', legacy));
+    const before = await everything();
+    const path = textFile(cli.directory, 'another.yaml', manifest('another', 30_099));
+    const lock = namespace.env['XTABLES_LOCKFILE'] ?? '';
+    const script = `exec 9>${lock}; flock 9; "$@"`;
+    const args = ['apply', '-f', path, ...goldenNode, ...legacy.words, '--ip-family=IPv4'];
+    const { exitCode, stderr } = await run(args, ['sh', '-c', script, 'sh']);
+    expect(exitCode, stderr).to.equal(2);
+    expect(stderr).to.match(/lock/).and.to.not.include('    at ');
+    expect(await everything()).to.equal(before);
+    await succeed(run(args));
+  });
+
+  it('leaves native content of nft in the tables of iptables as it is', async () => {
+    await namespace.shell(
+      `nft 'add table ip nat; add set ip nat mine { type ipv4_addr; elements = { 192.0.2.1 }; }
+            add chain ip nat own; add rule ip nat own ip saddr @mine counter accept'`,
+    );
+    const own = async () => (await namespace.shell('nft -s list set ip nat mine; nft -s list chain ip nat own')).trim();
+    const before = await own();
+    for (const place of [nftables, legacy]) {
+      await succeed(on('apply', place));
+      expect((await on('diff', place)).exitCode).to.equal(0);
+      expect(await own()).to.equal(before);
+    }
+    await succeed(run(['cleanup']));
+    expect(await own()).to.equal(before);
+  });
+
+  it('leaves rules of others where they are', async () => {
+    const foreign =
+      'iptables-nft -t nat -A PREROUTING -d 192.0.2.9/32 -j ACCEPT; iptables-nft -A FORWARD -s 192.0.2.8/32 -j DROP';
+    await namespace.shell(foreign);
+    for (const place of [nft, nftables, nft]) await succeed(on('apply', place));
+    await succeed(run(['cleanup']));
+    const rules = (await namespace.shell('iptables-nft-save')).match(/^-A (?!.*KUBE-FIREWALL).*$/gm);
+    expect(rules).to.have.members(['-A PREROUTING -d 192.0.2.9/32 -j ACCEPT', '-A FORWARD -s 192.0.2.8/32 -j DROP']);
+  });
+
+  it('reads its own saved listings as it reads the kernel', async () => {
+    await succeed(on('apply', nft));
+    const saved = textFile(cli.directory, 'saved.rules', await namespace.shell('iptables-nft-save'));
+    expect((await on('diff', nft, '--live', saved, '--ip-family=IPv4')).exitCode).to.equal(0);
+    await succeed(on('apply', nftables));
+    const listed = textFile(cli.directory, 'listed.nft', await namespace.shell('nft list ruleset'));
+    expect((await on('diff', nftables, '--ruleset', listed)).exitCode).to.equal(0);
+    expect(readFileSync(listed, 'utf8')).to.include('table ip kube-proxy');
+  });
+
+  it('reports on the node with --live', async () => {
+    await succeed(on('apply', nft));
+    const { stdout } = await succeed(on('report', nft, '--live'));
+    expect(stdout)
+      .to.include('live rules')
+      .and.to.include('id="node"')
+      .and.to.include('The kernel holds what it should');
+  });
+
+  it('explains what the kernel does with --live', async () => {
+    for (const place of [nft, nftables]) {
+      await succeed(on('apply', place));
+      const { stdout } = await succeed(
+        on('explain', place, '--live', '--to', '172.18.0.11:30007', '--from', '192.0.2.7'),
+      );
+      expect(stdout).to.include('delivered to an endpoint');
+    }
+  });
+});
+
+/** Takes one rule or element away. */
+const drift = new Map<string, string>([
+  [nft.name, 'iptables-nft -t nat -D KUBE-POSTROUTING 1'],
+  [legacy.name, 'iptables-legacy -t nat -D KUBE-POSTROUTING 1'],
+  [nftables.name, 'nft flush map ip kube-proxy service-nodeports'],
+]);
+
+const loaders = new Map<string, string>([
+  [nft.name, 'iptables-nft-restore --noflush'],
+  [legacy.name, 'iptables-legacy-restore --noflush'],
+  [nftables.name, 'nft -f'],
+]);
