@@ -23,9 +23,11 @@ export async function manifestState(
     ...(config.nodeNameOverride === undefined ? {} : { nodeName: config.nodeNameOverride }),
   });
   const problems = [...unreadable, ...found.problems];
-  if (problems.length > 0 && !options.keepGoing) throw new InputError(problems);
+  const isEmpty = found.serviceCount === 0 && !options.allowEmpty;
+  // What cannot be read may be where the Services are.
+  if (problems.length > 0 && (isEmpty || !options.keepGoing)) throw new InputError(problems);
   for (const [kind, count] of found.ignored) effects.say(`note: ${counted(count, `object`)} of kind ${kind} ignored`);
-  if (found.serviceCount === 0 && !options.allowEmpty) {
+  if (isEmpty) {
     throw new UsageError(
       `${options.filenames.join(', ')}: no Service found; give --allow-empty if that is meant (apply would remove all rules of Services)`,
     );

@@ -79,6 +79,12 @@ describe('portwright ports', () => {
     expect(table().nodePorts.map(({ name }) => name)).to.deep.equal(['other']);
   });
 
+  it('names a file that cannot be read, instead of missing Services in it', async () => {
+    const error = await rejection(run('', { filenames: ['no-such-file.yaml'] }));
+    expect(error).to.have.property('name', 'InputError');
+    expect(error).to.have.nested.property('problems[0].message', 'no such file or directory');
+  });
+
   it('finds the program that listens on a node port', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve));
