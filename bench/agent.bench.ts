@@ -85,7 +85,12 @@ async function timeToPacket(lab: AgentLab, index: number): Promise<number> {
 }
 
 async function ready(lab: AgentLab, agent: AgentProcess): Promise<void> {
-  await eventually('ready', async () => (await lab.api.get('http://127.0.0.1:10256/readyz')).status === 200, agent.log);
+  await eventually(
+    'ready',
+    async () => (await lab.api.get('http://127.0.0.1:10256/readyz')).status === 200,
+    agent.log,
+    300_000,
+  );
 }
 
 async function restarted(lab: AgentLab, agent: AgentProcess, args: readonly string[]): Promise<string> {

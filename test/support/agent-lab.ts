@@ -148,8 +148,9 @@ export async function eventually(
   what: string,
   condition: () => boolean | Promise<boolean>,
   explain: () => string = () => '',
+  withinMs = 20_000,
 ): Promise<void> {
-  const end = performance.now() + 20_000;
+  const end = performance.now() + withinMs;
   while (performance.now() < end) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 40));

@@ -1,0 +1,117 @@
+import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { createAgentLab, eventually } from '../support/agent-lab.ts';
+import type { AgentLab } from '../support/agent-lab.ts';
+
+const manifest = `apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.0.10, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{name: http, port: 8080, protocol: TCP}]
+endpoints: [{addresses: [10.0.0.5], conditions: {ready: true}}]
+`;
+const configuration = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n';
+
+describe('portwright run', function () {
+  this.timeout(60_000);
+  let lab: AgentLab;
+  let manifests: string;
+
+  beforeEach(async () => {
+    lab = await createAgentLab('run');
+    manifests = join(lab.directory, 'manifests');
+    mkdirSync(manifests);
+    writeFileSync(join(manifests, 'web.yaml'), manifest);
+  });
+  afterEach(() => lab.remove());
+
+  it('keeps the rules of a directory, where this node counts as eligible', async () => {
+    const agent = lab.start('-f', manifests, '--iptables-variant', 'nft');
+    await eventually('the rules', async () => (await lab.rules()).includes('10.0.0.5'), agent.log);
+    writeFileSync(join(manifests, 'web.yaml'), manifest.replace('10.0.0.5', '10.0.0.6'));
+    await eventually('the change', async () => (await lab.rules()).includes('10.0.0.6'), agent.log);
+    expect((await lab.api.get('http://127.0.0.1:10256/healthz')).status).to.equal(200);
+  });
+
+  it('prints in a dry run what each sync would change as one JSON object a line, and writes nothing', async () => {
+    const agent = lab.start('-f', manifests, '--dry-run', '-o', 'json', '--iptables-variant', 'nft');
+    const lines = () => agent.output().split('\n').filter(Boolean);
+    await eventually('a line of each family', () => lines().length >= 2, agent.log);
+    const found = lines().map((line) => JSON.parse(line) as { families: { family: string; services: object[] }[] });
+    const ipv4 = found.find(({ families }) => families[0]?.family === 'IPv4');
+    expect(ipv4).to.deep.include({ applied: false, differs: true });
+    expect(ipv4!.families[0]!.services[0]).to.deep.include({
+      namespace: 'default',
+      name: 'web',
+      ports: ['http:80/TCP'],
+    });
+    expect(await lab.rules()).not.to.include('KUBE-');
+    agent.kill('SIGTERM');
+    expect(await agent.ended).to.equal(0);
+  });
+
+  it('prints in a dry run the exact scripts', async () => {
+    const agent = lab.start('-f', manifests, '--dry-run', '-o', 'script', '--iptables-variant', 'nft');
+    await eventually('the script', () => agent.output().includes('10.0.0.5:8080'), agent.log);
+    expect(agent.output()).to.include('# iptables-restore --noflush').and.to.include('COMMIT');
+    expect(await lab.rules()).not.to.include('KUBE-');
+  });
+
+  it('ends with exit code 1 when its configuration file changes behind the links of a ConfigMap', async () => {
+    const volume = join(lab.directory, 'volume');
+    for (const [name, text] of [
+      ['..1', configuration],
+      ['..2', `${configuration}bindAddress: 127.0.0.1\n`],
+    ] as const) {
+      mkdirSync(join(volume, name), { recursive: true });
+      writeFileSync(join(volume, name, 'config.conf'), text);
+    }
+    symlinkSync('..1', join(volume, '..data'));
+    symlinkSync('..data/config.conf', join(volume, 'config.conf'));
+    const agent = lab.start('-f', manifests, '--config', join(volume, 'config.conf'), '--iptables-variant', 'nft');
+    await eventually('the rules', async () => (await lab.rules()).includes('10.0.0.5'), agent.log);
+    symlinkSync('..2', join(volume, '..data_tmp'));
+    renameSync(join(volume, '..data_tmp'), join(volume, '..data'));
+    expect(await agent.ended).to.equal(1);
+    expect(agent.log()).to.include('configuration file').and.to.include('changed');
+    expect(await lab.rules()).to.include('10.0.0.5');
+  });
+
+  it('writes the effective configuration and ends', async () => {
+    const path = join(lab.directory, 'written.yaml');
+    const agent = lab.start('--write-config-to', path, '--proxy-mode', 'nftables');
+    expect(await agent.ended).to.equal(0);
+    expect(readFileSync(path, 'utf8')).to.include('kind: KubeProxyConfiguration').and.to.include('mode: nftables');
+  });
+
+  it('sets what needs full privileges and ends, without a rule', async () => {
+    const agent = lab.start('--init-only', '--iptables-variant', 'nft', '--conntrack-udp-timeout', '33s');
+    expect(await agent.ended, agent.log()).to.equal(0);
+    const value = await lab.namespace.mustExec('cat', '/proc/sys/net/netfilter/nf_conntrack_udp_timeout');
+    expect(value.trim()).to.equal('33');
+    expect(await lab.rules()).not.to.include('KUBE-');
+  });
+
+  it('refuses a command line without a place for state, and with two', async () => {
+    const two = lab.start('-f', manifests, '--master', 'http://127.0.0.1:1');
+    expect(await two.ended).to.equal(2);
+    expect(two.log()).to.include('the state can only come from one of them');
+  });
+
+  it('removes what the other mode left once its own rules stand', async () => {
+    const first = lab.start('-f', manifests, '--iptables-variant', 'nft');
+    await eventually('iptables rules', async () => (await lab.rules()).includes('10.0.0.5'), first.log);
+    first.kill('SIGTERM');
+    await first.ended;
+    const second = lab.start('-f', manifests, '--iptables-variant', 'nft', '--proxy-mode', 'nftables');
+    await eventually('iptables rules gone', async () => !(await lab.rules()).includes('KUBE-SVC'), second.log);
+    const { stdout } = await lab.namespace.exec('nft', 'list', 'table', 'ip', 'kube-proxy');
+    expect(stdout).to.include('10.0.0.5');
+  });
+});
