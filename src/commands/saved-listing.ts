@@ -43,6 +43,7 @@ function savedChains(path: string, text: string, config: Config): SavedListing {
   if (ipFamilies.length !== 1) {
     throw new UsageError(`${path}: an iptables-save listing holds one family; say which with --ip-family IPv4 or IPv6`);
   }
+  refusePart(path, text);
   const live = parseIptables(text);
   const forward = objectsOf(live).get('filter chain KUBE-FORWARD');
   return {
@@ -56,6 +57,17 @@ function savedChains(path: string, text: string, config: Config): SavedListing {
             leftovers: leftoverNames(planCleanup(live, { family: model.family, variant: 'nft' }), 'iptables'),
           },
   };
+}
+
+/** What a listing leaves out would count as missing on the host. */
+function refusePart(path: string, text: string): void {
+  const [, unread] = /^# Table [`'](.+)' is incompatible/m.exec(text) ?? [];
+  if (unread !== undefined) {
+    throw new UsageError(`${path}: iptables-save could not read table ${unread}, which holds native nft rules`);
+  }
+  const [last] = text.split(/^COMMIT$/m).slice(-1);
+  const [, open] = /^\*(.+)$/m.exec(last ?? '') ?? [];
+  if (open !== undefined) throw new UsageError(`${path}: the listing is cut short: table ${open} has no COMMIT`);
 }
 
 function savedTables(text: string, config: Config): SavedListing {
