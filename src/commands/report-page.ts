@@ -97,11 +97,11 @@ function tiles({ services, table, concerns }: Report): Markup {
   const warnings = concerns.length - problems;
   return html`<dl class="tiles">
     <div>
-      <dt>Services</dt>
+      <dt>${services.length === 1 ? 'Service' : 'Services'}</dt>
       <dd>${services.length}</dd>
     </div>
     <div>
-      <dt>node ports</dt>
+      <dt>${table.nodePorts.length === 1 ? 'node port' : 'node ports'}</dt>
       <dd>${table.nodePorts.length}</dd>
     </div>
     <div>

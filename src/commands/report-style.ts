@@ -56,6 +56,7 @@ td[data-label=Service] small,th small{display:inline}
 @media(min-width:46.01rem){.ports th,.ports td,.endpoints th,.endpoints td[data-label=Health]{white-space:nowrap}.ports td[data-label=Service],.ports td[data-label="Answers on"],.ports td[data-label=State]{white-space:normal}}
 .ports td[data-label="Answers on"]{min-width:8.5rem}
 .concerns+p,.more+p{margin-top:.6rem}
+#attention>p+p{margin-top:.5rem}
 .more{margin-top:.5rem}
 .ports th:first-child,.checks th:first-child,.ports td:first-child{padding-left:.9rem}
 .ports thead th,.checks thead th{padding-top:.55rem}
