@@ -62,6 +62,14 @@ function withoutComment(line: string): string {
   return line.slice(0, start) + (end === -1 ? '' : line.slice(end + 1));
 }
 
+/** The rule with names where `nft -n` prints the numbers of what our rules ask for. */
+export function withNames(line: string): string {
+  return line
+    .replace(/\bct state 0x0*8\b/, 'ct state new')
+    .replace(/\bct status 0x0*20\b/, 'ct status dnat')
+    .replace(/\b(fib [sd]addr) type 2\b/, '$1 type local');
+}
+
 /** An address or CIDR in the one form that both sides of a comparison get; IPv4 has one form only. */
 function canonicalAddress(word: string): string | undefined {
   if (word.includes(':')) {
@@ -74,10 +82,10 @@ function canonicalAddress(word: string): string | undefined {
 }
 
 function ruleKey(line: string): string {
-  return withoutComment(line)
+  return withNames(withoutComment(line))
     .replaceAll(/"([^"]*)"/g, '$1')
     .replaceAll('meta mark', 'mark')
-    .replace('mark != 0x00000000/1', 'mark & 0x80000000 != 0')
+    .replace(/mark != 0x0+\/1\b/, 'mark & 0x80000000 != 0')
     .replaceAll(/ (or|and|xor) (?=0x|\d)/g, (_, operator: string) => ` ${operators.get(operator) ?? operator} `)
     .replace(/mark (?:and|&) (\S+) (?:!=|ne) 0(?:x0+)?(?= |$)/, 'mark & $1 != 0')
     .replace('mark set mark ', 'mark set ')
