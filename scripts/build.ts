@@ -4,8 +4,9 @@ import { build } from 'esbuild';
 import './precompile-templates.ts';
 
 /**
- * Bundles `src/main.ts` to `dist/`, or to the directory that is named, split so that a command loads only what it needs: `--version` and `render`
- * start in a fraction of the time that loading single modules takes, and the bundle needs no `node_modules`.
+ * Bundles `src/main.ts` to `dist/`, or to the directory that is named. It is split so that a command loads only what
+ * it needs: `--version` and `render` start in a fraction of the time that loading single modules takes, and the
+ * bundle needs no `node_modules`.
  */
 const root = join(import.meta.dirname, '..');
 const outdir = resolve(process.argv[2] ?? join(root, 'dist'));

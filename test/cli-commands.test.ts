@@ -14,8 +14,8 @@ describe('the commands of the portwright program', function () {
   this.timeout(120_000);
   let cli: Cli;
 
-  before(async () => {
-    cli = await buildCli();
+  before(() => {
+    cli = buildCli();
   });
   after(() => {
     cli.remove();

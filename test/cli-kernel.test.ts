@@ -24,8 +24,8 @@ describe('the portwright program and a kernel', function () {
   let namespace: Namespace;
   let env: Record<string, string>;
 
-  before(async () => {
-    cli = await buildCli();
+  before(() => {
+    cli = buildCli();
   });
   after(() => {
     cli.remove();

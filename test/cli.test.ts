@@ -15,8 +15,8 @@ describe('the portwright program', function () {
   this.timeout(120_000);
   let cli: Cli;
 
-  before(async () => {
-    cli = await buildCli();
+  before(() => {
+    cli = buildCli();
   });
   after(() => {
     cli.remove();

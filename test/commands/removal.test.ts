@@ -26,8 +26,8 @@ describe('apply and cleanup where the kernel does not take everything', function
   let cli: Cli;
   let node: Namespace;
 
-  before(async () => {
-    cli = await buildCli();
+  before(() => {
+    cli = buildCli();
   });
   after(() => {
     cli.remove();

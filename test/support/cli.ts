@@ -1,9 +1,9 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import type { Output } from './namespace.ts';
+import { builtProgram } from './program.ts';
 
 /** The program as it is shipped, built for a test. */
 export interface Cli {
@@ -24,14 +24,11 @@ export interface Surroundings {
   readonly cwd?: string;
 }
 
-/** Builds the program into a directory of its own. */
-export async function buildCli(): Promise<Cli> {
+/** The built program, with a directory for the files of a test. */
+export function buildCli(): Cli {
   const directory = mkdtempSync(join(tmpdir(), 'pw-cli-'));
   chmodSync(directory, 0o755);
-  const root = join(import.meta.dirname, '..', '..');
-  const out = join(directory, 'program');
-  await promisify(execFile)(process.execPath, ['--import', 'tsx', 'scripts/build.ts', out], { cwd: root });
-  const words = [process.execPath, join(out, 'main.js')];
+  const words = [process.execPath, builtProgram()];
   return {
     words,
     directory,
