@@ -14,15 +14,19 @@ for (const [signal, number] of [
     abort.abort(signal);
   });
 }
-// Whoever reads our output may stop before we do, as `head` does.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    // Whoever reads our output may stop before we do, as `head` does.
+    if (error.code === 'EPIPE') return;
+    if (process.exitCode !== 2 && stream === process.stdout) {
+      process.stderr.write(`error: standard output: ${error.message}\n`);
+    }
+    process.exitCode = 2;
   });
 }
 
 // The exit code is set and not forced, so that what was printed reaches a pipe.
-process.exitCode = await runProgram(process.argv.slice(2), {
+const exitCode = await runProgram(process.argv.slice(2), {
   print: (text) => process.stdout.write(text),
   say: (line) => process.stderr.write(`${line}\n`),
   hasColour: isatty(1) && process.env['NO_COLOR'] === undefined && process.env['TERM'] !== 'dumb',
@@ -34,5 +38,6 @@ process.exitCode = await runProgram(process.argv.slice(2), {
     return Buffer.concat(chunks);
   },
 });
+process.exitCode ??= exitCode;
 // A tool that still runs for an agent that was told to end is not waited for.
 if (abort.signal.aborted) setTimeout(() => process.exit(), 300).unref();

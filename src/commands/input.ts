@@ -50,6 +50,7 @@ export async function readInput(
   facts?: HostFacts,
   dropsInvalid = true,
 ): Promise<Input> {
+  warnOfFlagsOfRun(config, effects);
   const { state, nodes, problems, warnings } = await readState(options, effects, config);
   const name = nodeName(config, nodes, hostname());
   const node = state.node ?? nodes.find(({ metadata }) => metadata.name === name);
@@ -74,6 +75,16 @@ export async function readInput(
 /** Says which objects were left out; for the end of a command that kept going. */
 export function sayProblems(problems: readonly Problem[], effects: CommandEffects): void {
   for (const problem of problems) effects.say(formatProblem(problem));
+}
+
+/** kube-proxy's flags that make it do something else; here that is a command, or a matter of the agent. */
+function warnOfFlagsOfRun({ writeConfigTo, cleanup, initOnly }: Config, effects: CommandEffects): void {
+  const given = [
+    ...(writeConfigTo === undefined ? [] : ['--write-config-to']),
+    ...(cleanup ? ['--cleanup'] : []),
+    ...(initOnly ? ['--init-only'] : []),
+  ];
+  if (given.length > 0) effects.say(`warning: ${given.join(', ')}: ignored, it is for portwright run`);
 }
 
 async function readState(options: CommandOptions, effects: CommandEffects, config: Config): Promise<FoundState> {

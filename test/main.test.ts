@@ -1,0 +1,56 @@
+import { expect } from 'chai';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildCli } from './support/cli.ts';
+import type { Cli } from './support/cli.ts';
+
+describe('the program whose output cannot be written', function () {
+  this.timeout(60_000);
+  let cli: Cli;
+  let directory: string;
+
+  before(() => {
+    cli = buildCli();
+    directory = join(cli.directory, 'manifests');
+    mkdirSync(directory);
+    writeFileSync(
+      join(directory, 'service.yaml'),
+      'apiVersion: v1\nkind: Service\nmetadata: { name: web }\nspec: { ports: [{ port: 80 }] }\n',
+    );
+    writeFileSync(join(directory, 'empty.txt'), '');
+  });
+  after(() => {
+    cli.remove();
+  });
+
+  for (const args of [['render'], ['diff', '--live', 'empty.txt']]) {
+    it(`says so and ends with 2: ${args.join(' ')}`, async () => {
+      const words = [...args, '-f', 'service.yaml'].join(' ');
+      const { exitCode, stderr } = await cli.run([], {
+        prefix: ['sh', '-c', `exec "$@" ${words} > /dev/full`, 'sh'],
+        cwd: directory,
+      });
+      expect(exitCode).to.equal(2);
+      expect(stderr).to.contain('error: standard output: ENOSPC').and.not.to.contain('    at ');
+    });
+  }
+});
+
+describe('flags that make kube-proxy do something else', function () {
+  this.timeout(60_000);
+  it('are for run; other commands say that they ignore them', async () => {
+    const cli = buildCli();
+    try {
+      const stdin = 'apiVersion: v1\nkind: Service\nmetadata: { name: web }\nspec: { ports: [{ port: 80 }] }\n';
+      const { exitCode, stderr } = await cli.run(['render', '-f', '-', '--cleanup', '--write-config-to', 'x'], {
+        stdin,
+      });
+      expect({ exitCode, stderr }).to.deep.equal({
+        exitCode: 0,
+        stderr: 'warning: --write-config-to, --cleanup: ignored, it is for portwright run\n',
+      });
+    } finally {
+      cli.remove();
+    }
+  });
+});
