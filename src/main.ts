@@ -3,14 +3,15 @@ import { isatty } from 'node:tty';
 import { runProgram } from './commands/program.ts';
 
 const abort = new AbortController();
+const isAgent = process.argv[2] === 'run';
 // The handlers stay: without any of ours a library that tidies up after children would end the process by the signal.
 for (const [signal, number] of [
   ['SIGTERM', 15],
   ['SIGINT', 2],
 ] as const) {
   process.on(signal, () => {
-    // Asked a second time.
-    if (abort.signal.aborted) process.exit(128 + number);
+    // Asked a second time; or nothing to finish: a tool that still writes rules ends with us, each table old or new.
+    if (abort.signal.aborted || !isAgent) process.exit(128 + number);
     abort.abort(signal);
   });
 }

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildCli } from './support/cli.ts';
@@ -53,4 +55,28 @@ describe('flags that make kube-proxy do something else', function () {
       cli.remove();
     }
   });
+});
+
+describe('a command that waits for its input', function () {
+  this.timeout(60_000);
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    it(`ends at the first ${signal}`, async () => {
+      const cli = buildCli();
+      const [node = '', ...words] = cli.words;
+      const child = spawn(node, [...words, 'render', '-f', '-'], { stdio: 'pipe' });
+      try {
+        const ended = once(child, 'close');
+        // It does not tell when it waits; earlier, the signal ends it without a code of ours.
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        child.kill(signal);
+        expect((await ended)[0]).to.equal(code);
+      } finally {
+        child.kill('SIGKILL');
+        cli.remove();
+      }
+    });
+  }
 });
