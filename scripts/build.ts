@@ -19,6 +19,9 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
+  // The agent keeps its source in memory for as long as it runs.
+  minify: true,
+  keepNames: true,
   // CommonJS dependencies in the bundle ask for Node's own modules with `require`.
   banner: {
     js: "import { createRequire as portwrightRequire } from 'node:module'; const require = portwrightRequire(import.meta.url);",

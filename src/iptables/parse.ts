@@ -1,4 +1,4 @@
-import { objectId } from '../ruleset/ruleset.ts';
+import { noLines, objectId } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
 import { ownership } from './ownership.ts';
 import type { Ownership } from './ownership.ts';
@@ -54,9 +54,11 @@ function chainIn(chains: Map<string, ParsedChain>, table: string, name: string):
 }
 
 function objectsOf(chain: ParsedChain): RulesetObject[] {
-  const { table, name, policy, rules } = chain;
+  const { table, name, policy } = chain;
+  // An array that grew by one at a time keeps room for many more; this one stays as long as the rules.
+  const rules = chain.rules.slice();
   const kind = ownership(table, name);
-  const definition = policy === '-' ? [] : [policy];
+  const definition = policy === '-' ? noLines : [policy];
   const object = (overrides: Partial<RulesetObject>): RulesetObject => ({
     id: objectId(table, 'chain', name),
     table,
@@ -66,12 +68,12 @@ function objectsOf(chain: ParsedChain): RulesetObject[] {
     definition,
     lines: rules,
     isOrdered: true,
-    tail: [],
+    tail: noLines,
     ...overrides,
   });
   switch (kind.owner) {
     case 'us':
-      return [object({ isOwned: true, definition: [], ...orderOf(rules, kind) })];
+      return [object({ isOwned: true, definition: noLines, ...orderOf(rules, kind) })];
     case 'shared':
       return [...hooksIn(object, rules, kind), object({})];
     case 'somebody':
@@ -89,14 +91,18 @@ function hooksIn(
   if (lines.length === 0) return [];
   const { table, name } = object({});
   const id = objectId(table, 'hooks', name);
-  return [object({ id, kind: 'hooks', isOwned: true, definition: [], lines, isOrdered: false })];
+  return [object({ id, kind: 'hooks', isOwned: true, definition: noLines, lines, isOrdered: false })];
 }
 
 function orderOf(rules: readonly string[], { isOrdered, isTail }: Ownership): Partial<RulesetObject> {
   if (isOrdered) return { isOrdered };
   let end = rules.length;
   while (end > 0 && isTail(rules[end - 1] ?? '')) end--;
-  return { isOrdered, lines: end === rules.length ? rules : rules.slice(0, end), tail: rules.slice(end) };
+  return {
+    isOrdered,
+    lines: end === rules.length ? rules : rules.slice(0, end),
+    tail: end === rules.length ? noLines : rules.slice(end),
+  };
 }
 
 function syntaxError(index: number, line: string): RulesetSyntaxError {

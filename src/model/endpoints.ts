@@ -9,6 +9,11 @@ export interface ServiceEndpoints {
   readonly warnings: readonly Warning[];
 }
 
+const noWarnings: readonly Warning[] = [];
+
+/** Shared by all endpoints without hints, which are nearly all. */
+const noNames: readonly string[] = [];
+
 /** Service port and slice port meet on name and protocol. */
 export function endpointsKey(portName: string, protocol: Protocol): string {
   return `${portName}/${protocol}`;
@@ -44,7 +49,7 @@ export function serviceEndpoints(
   }
   const byPort = new Map<string, readonly Endpoint[]>();
   for (const [key, endpoints] of found) byPort.set(key, [...endpoints.values()].toSorted(byKey));
-  return { byPort, warnings };
+  return { byPort, warnings: warnings.length === 0 ? noWarnings : warnings };
 }
 
 /** The order of endpoints in every list: by the bytes of `address:port`. */
@@ -132,8 +137,8 @@ function endpointOf(
     isReady: conditions?.ready ?? true,
     isServing: conditions?.serving ?? true,
     isTerminating: conditions?.terminating ?? false,
-    zoneHints: (hints?.forZones ?? []).map((zone) => zone.name),
-    nodeHints: (hints?.forNodes ?? []).map((node) => node.name),
+    zoneHints: hints?.forZones?.map((zone) => zone.name) ?? noNames,
+    nodeHints: hints?.forNodes?.map((node) => node.name) ?? noNames,
     ...(typeof nodeName === 'string' ? { nodeName } : {}),
     ...(targetRef?.kind === 'Pod' && targetRef.name !== undefined
       ? { pod: `${targetRef.namespace ?? ''}/${targetRef.name}` }

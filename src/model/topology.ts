@@ -9,6 +9,9 @@ export interface Location {
   readonly zone: string;
 }
 
+/** One empty list for all service ports: most have several, and thousands of empty arrays weigh megabytes. */
+const none: readonly never[] = [];
+
 type Mode = 'none' | 'same node' | 'same zone';
 
 /** Chooses the endpoints of a service port and what becomes of its traffic (spec 5). */
@@ -18,13 +21,17 @@ export function resolve(port: UnresolvedPort, all: readonly Endpoint[], location
   const usesLocalEndpoints = port.internalPolicy === 'Local' || (port.externalPolicy === 'Local' && isExternal);
 
   const mode = topologyMode(all, location);
-  const clusterEndpoints = usesClusterEndpoints ? clusterEndpointsOf(all, mode, location) : [];
-  const localEndpoints = usesLocalEndpoints ? localEndpointsOf(all) : [];
+  const clusterEndpoints = usesClusterEndpoints ? clusterEndpointsOf(all, mode, location) : none;
+  const localEndpoints = usesLocalEndpoints ? localEndpointsOf(all) : none;
   const hasEndpoints = clusterEndpoints.length > 0 || (usesLocalEndpoints && all.some(canServe));
   const verdict = (policy: 'Cluster' | 'Local'): Verdict => {
     if (!hasEndpoints) return 'reject';
     return policy === 'Local' && localEndpoints.length === 0 ? 'drop' : 'dnat';
   };
+  const leftOut = [
+    ...(usesClusterEndpoints ? leftOutOfCluster(all, clusterEndpoints, mode) : none),
+    ...(usesLocalEndpoints ? leftOutOfLocal(all, localEndpoints) : none),
+  ];
   const resolved = {
     isExternal,
     usesClusterEndpoints,
@@ -36,10 +43,7 @@ export function resolve(port: UnresolvedPort, all: readonly Endpoint[], location
     localEndpoints,
     reachableEndpoints: union(clusterEndpoints, localEndpoints),
     allEndpoints: all,
-    leftOut: [
-      ...(usesClusterEndpoints ? leftOutOfCluster(all, clusterEndpoints, mode) : []),
-      ...(usesLocalEndpoints ? leftOutOfLocal(all, localEndpoints) : []),
-    ],
+    leftOut: leftOut.length === 0 ? none : leftOut,
   };
   // V8 gives each copy by spreading of an object this wide a hidden class of its own, larger than the object.
   return Object.assign(resolved, port);
@@ -62,6 +66,7 @@ function clusterEndpointsOf(all: readonly Endpoint[], mode: Mode, { nodeName, zo
     if (mode === 'same node') return endpoint.nodeHints.includes(nodeName);
     return mode === 'none' || endpoint.zoneHints.includes(zone);
   });
+  if (available.length === all.length) return all;
   // Better a pod that is about to leave than nobody.
   return available.length > 0 ? available : all.filter(isServingTerminating);
 }

@@ -50,7 +50,7 @@ export function unresolvedPorts(service: Service, options: ModelOptions): Unreso
   const clusterIP = clusterIPOf(service, options.family, warn);
   if (clusterIP === undefined) return { ports: [], warnings };
 
-  const shared = {
+  const common = {
     family: options.family,
     namespace,
     name,
@@ -63,9 +63,16 @@ export function unresolvedPorts(service: Service, options: ModelOptions): Unreso
   for (const [index, spec] of (service.spec.ports ?? []).entries()) {
     const port = portOf(spec, `spec.ports[${index}]`, warn);
     // Not by spreading: V8 gives each such copy of a wide object a hidden class of its own, larger than the object.
-    if (port !== undefined) ports.set(`${port.portName}/${port.protocol}`, Object.assign(port, shared));
+    if (port !== undefined) ports.set(`${port.portName}/${port.protocol}`, Object.assign(port, common));
   }
-  return { ports: [...ports.values()], warnings };
+  return { ports: [...ports.values()], warnings: shared(warnings) };
+}
+
+const none: readonly never[] = [];
+
+/** One empty list for all: thousands of empty arrays weigh megabytes. */
+function shared<Item>(items: readonly Item[]): readonly Item[] {
+  return items.length === 0 ? none : items;
 }
 
 function clusterIPOf(service: Service, family: IPFamily, warn: Warn): string | undefined {
@@ -105,13 +112,15 @@ function addressesOf(
   const sourceRanges = sourceRangesOf(service.spec.loadBalancerSourceRanges ?? [], options.family, warn);
   const { nodeIP } = options;
   return {
-    externalIPs: externalIPs.flatMap((text, index) =>
-      externalAddress(text, `spec.externalIPs[${index}]`, options, warn),
+    externalIPs: shared(
+      externalIPs.flatMap((text, index) => externalAddress(text, `spec.externalIPs[${index}]`, options, warn)),
     ),
-    loadBalancerIPs: ingress.flatMap(({ ip, ipMode = 'VIP' }, index) =>
-      ip === undefined || ip === '' || ipMode !== 'VIP'
-        ? []
-        : externalAddress(ip, `status.loadBalancer.ingress[${index}].ip`, options, warn),
+    loadBalancerIPs: shared(
+      ingress.flatMap(({ ip, ipMode = 'VIP' }, index) =>
+        ip === undefined || ip === '' || ipMode !== 'VIP'
+          ? []
+          : externalAddress(ip, `status.loadBalancer.ingress[${index}].ip`, options, warn),
+      ),
     ),
     ...(sourceRanges === undefined ? {} : { sourceRanges }),
     sourceRangesCoverNode: nodeIP !== undefined && (sourceRanges ?? []).some((range) => cidrContains(range, nodeIP)),

@@ -1,4 +1,4 @@
-import { objectId } from '../ruleset/ruleset.ts';
+import { noLines, objectId } from '../ruleset/ruleset.ts';
 import type { ObjectKind, Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
 
 /** Text that is no ruleset as `nft list` prints it. */
@@ -103,10 +103,10 @@ function objectOf(table: string, kind: ObjectKind, name: string, content: Partia
     kind,
     name,
     isOwned: ownTables.includes(table),
-    definition: [],
+    definition: noLines,
     lines: [],
     isOrdered: false,
-    tail: [],
+    tail: noLines,
     ...content,
   };
 }

@@ -1,5 +1,5 @@
 import type { ProxyModel, ServicePort } from '../model/model.ts';
-import { objectId } from '../ruleset/ruleset.ts';
+import { noLines, objectId } from '../ruleset/ruleset.ts';
 import type { ObjectKind, Ruleset, RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
 import { renderTemplate } from '../template.ts';
 import {
@@ -163,8 +163,28 @@ function elementsObject(table: string, name: string, lines: readonly string[]): 
   const container = containers.get(name);
   if (container === undefined)
     throw new Error(`unreachable: elements for ${name}, which is no set or map of the table`);
-  const id = objectId(table, container.kind, name);
-  return { id, table, ...container, isOwned: true, definition: [], lines, isOrdered: false, tail: [] };
+  return {
+    id: containerId(table, container),
+    table,
+    ...container,
+    isOwned: true,
+    definition: noLines,
+    // An array that grew by one at a time keeps room for many more; this one stays as long as the service port.
+    lines: lines.slice(),
+    isOrdered: false,
+    tail: noLines,
+  };
+}
+
+const containerIds = new Map<string, Map<string, string>>();
+
+/** One string for all service ports. */
+function containerId(table: string, { kind, name }: { readonly kind: ObjectKind; readonly name: string }): string {
+  const ids = containerIds.get(table) ?? new Map<string, string>();
+  containerIds.set(table, ids);
+  const id = ids.get(name) ?? objectId(table, kind, name);
+  ids.set(name, id);
+  return id;
 }
 
 function affinityObjects(port: ServicePort, surroundings: Surroundings): readonly RulesetObject[] {

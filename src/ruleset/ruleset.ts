@@ -46,6 +46,9 @@ export interface Ruleset {
  */
 export type RulesetPart = readonly RulesetObject[];
 
+/** No lines, shared: an object of its own for each of the many that have none would weigh more than they do. */
+export const noLines: readonly string[] = [];
+
 export function objectId(table: string, kind: ObjectKind, name: string): string {
   return `${table} ${kind} ${name}`;
 }
