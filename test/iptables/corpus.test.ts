@@ -31,8 +31,13 @@ describe('iptables rules, held against those that kube-proxy wrote', () => {
 
   it('finds every rule of every case missing from an empty kernel', async () => {
     const model = await corpusModel('nodeport', 'iptables', 'IPv4');
-    const { changes } = planIptables({ parts: [] }, desiredIptables(model, { counters: false }), { family: 'IPv4', variant: 'nft' });
-    const rules = renderIptables(model, { counters: false }).split('\n').filter((line) => line.startsWith('-A'));
+    const { changes } = planIptables({ parts: [] }, desiredIptables(model, { counters: false }), {
+      family: 'IPv4',
+      variant: 'nft',
+    });
+    const rules = renderIptables(model, { counters: false })
+      .split('\n')
+      .filter((line) => line.startsWith('-A'));
     expect(changes.flatMap(({ after }) => after)).to.have.members(rules);
   });
 });
