@@ -1,5 +1,4 @@
 import type { Backend, BackendPlan } from '../agent/backend.ts';
-import { sync } from '../agent/sync.ts';
 import type { Refusal, SyncResult } from '../agent/sync.ts';
 import { routeLocalnet } from '../kernel/sysctl.ts';
 import type { Variant } from '../kernel/iptables-tools.ts';
@@ -18,6 +17,7 @@ import type { Kernel } from './kernel.ts';
 import { findLeftovers, removeLeftovers } from './leftovers.ts';
 import type { Leftover } from './leftovers.ts';
 import { outputFormat, palette, printValue } from './output.ts';
+import { settle } from './settle.ts';
 
 /** What became of one family. */
 interface FamilyOutcome {
@@ -91,7 +91,7 @@ async function applyFamily(
     return outcome(plan, [], []);
   }
   try {
-    const result = await sync(backend, model, { keepGoing: options.keepGoing });
+    const result = await settle(backend, model, options.keepGoing);
     const failures = await finish(result, backend, model, leftovers, kernel);
     return outcome(
       result.plan,
