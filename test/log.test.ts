@@ -140,8 +140,10 @@ describe('log', () => {
     child.stdout.on('data', (chunk) => {
       output += String(chunk);
     });
+    const told = new Promise((resolve) => child.stdout.once('end', resolve));
     // Nobody reads child.stderr.
     expect(await exited).to.equal(0);
+    await told;
     expect(output).to.equal('done');
     child.stderr.destroy();
   });
