@@ -132,20 +132,21 @@ describe('log', () => {
         logger.info('Line', { text: 'x'.repeat(1000) });
         if (i % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
-      process.stdout.write('done', () => process.exit(0));`;
+      process.stdout.write('done');`;
     const args = ['--import', 'tsx', '--input-type=module', '-e', program];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    const exited = new Promise((resolve) => child.once('exit', resolve));
-    let output = '';
-    child.stdout.on('data', (chunk) => {
-      output += String(chunk);
-    });
-    const told = new Promise((resolve) => child.stdout.once('end', resolve));
-    // Nobody reads child.stderr.
-    expect(await exited).to.equal(0);
-    await told;
-    expect(output).to.equal('done');
-    child.stderr.destroy();
+    try {
+      // Nobody reads child.stderr.
+      const output = await new Promise((resolve) =>
+        child.stdout.once('data', (chunk) => {
+          resolve(String(chunk));
+        }),
+      );
+      expect(output).to.equal('done');
+    } finally {
+      child.kill('SIGKILL');
+      child.stderr.destroy();
+    }
   });
 
   it('says the same thing about the same object once in ten seconds', async () => {
