@@ -1,6 +1,11 @@
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect } from 'chai';
+import { buildSync } from 'esbuild';
 import { createLogger, rateLimited } from '../src/log.ts';
 import type { Logger, LoggerOptions } from '../src/log.ts';
 
@@ -125,15 +130,26 @@ describe('log', () => {
   });
 
   it('does not wait for who reads the standard error', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'pw-log-'));
+    const file = join(directory, 'log.mjs');
+    // Bundled, because a loader's own processes share the standard error and may make writing to it wait.
+    buildSync({
+      entryPoints: [fileURLToPath(new URL('../src/log.ts', import.meta.url))],
+      outfile: file,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    });
     const program = `
-      const { createLogger } = await import(${JSON.stringify(new URL('../src/log.ts', import.meta.url).href)});
+      const { createLogger } = await import(${JSON.stringify(pathToFileURL(file).href)});
       const logger = createLogger({ format: 'json', verbosity: 0, stream: process.stderr });
       for (let i = 0; i < 4000; i++) {
         logger.info('Line', { text: 'x'.repeat(1000) });
         if (i % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
       process.stdout.write('done');`;
-    const args = ['--import', 'tsx', '--input-type=module', '-e', program];
+    const args = ['--input-type=module', '-e', program];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     try {
       // Nobody reads child.stderr.
@@ -146,6 +162,7 @@ describe('log', () => {
     } finally {
       child.kill('SIGKILL');
       child.stderr.destroy();
+      rmSync(directory, { recursive: true, force: true });
     }
   });
 
