@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Backend, BackendPlan } from '../agent/backend.ts';
 import type { Refusal, SyncResult } from '../agent/sync.ts';
 import { routeLocalnet } from '../kernel/sysctl.ts';
@@ -91,7 +92,7 @@ async function applyFamily(
     return outcome(plan, [], []);
   }
   try {
-    const result = await settle(backend, model, options.keepGoing);
+    const result = await settle(backend, model, options.keepGoing, setTimeout);
     const failures = await finish(result, backend, model, leftovers, kernel);
     return outcome(
       result.plan,

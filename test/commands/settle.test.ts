@@ -35,35 +35,36 @@ function backendThatFinds(...readings: ('right' | 'wrong' | 'unremovable')[]) {
 }
 
 const model = {} as ProxyModel;
+const pause = () => Promise.resolve();
 
 describe('settle', () => {
   it('reads once and writes nothing where all is right', async () => {
     const { backend, written, readings } = backendThatFinds('right');
-    await settle(backend, model, false);
+    await settle(backend, model, false, pause);
     expect([written, readings()]).to.deep.equal([[], 1]);
   });
 
   it('reads again what it wrote', async () => {
     const { backend, written, readings } = backendThatFinds('wrong', 'right');
-    await settle(backend, model, false);
+    await settle(backend, model, false, pause);
     expect([written, readings()]).to.deep.equal([['change'], 2]);
   });
 
   it('writes again where somebody else undid it meanwhile', async () => {
-    const { backend, written, readings } = backendThatFinds('wrong', 'wrong', 'wrong', 'right');
-    await settle(backend, model, false);
-    expect([written, readings()]).to.deep.equal([['change', 'change', 'change'], 4]);
+    const { backend, written, readings } = backendThatFinds('wrong', 'wrong', 'wrong', 'wrong', 'wrong', 'right');
+    await settle(backend, model, false, pause);
+    expect([written, readings()]).to.deep.equal([['change', 'change', 'change'], 6]);
   });
 
   it('leaves what cannot be removed to the next time', async () => {
     const { backend, written } = backendThatFinds('wrong', 'unremovable');
-    await settle(backend, model, false);
+    await settle(backend, model, false, pause);
     expect(written).to.deep.equal(['change']);
   });
 
   it('gives up on somebody who never stops', async () => {
     const { backend } = backendThatFinds('wrong');
-    const error: unknown = await settle(backend, model, false).catch((thrown: unknown) => thrown);
+    const error: unknown = await settle(backend, model, false, pause).catch((thrown: unknown) => thrown);
     expect(String(error)).to.contain('somebody else changes the same rules all the time');
   });
 });
