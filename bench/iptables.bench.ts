@@ -64,13 +64,15 @@ function changeRows(): Row[] {
     return plan;
   };
   const ms = leastCpuMs(30, change);
-  const { services, ...rest } = before;
-  const widened = services.map((one, index) =>
-    index === 77 ? { ...one, spec: { ...one.spec, externalIPs: ['198.51.100.7'] } } : one,
-  );
-  const serviceMs = leastCpuMs(1, () =>
-    planIptables(live, desiredIptables(buildModel({ ...rest, services: widened }, options), counters), nft),
-  );
+  const changeService = () => {
+    number += 1;
+    const widened = before.services.map((one, index) =>
+      index === number ? { ...one, spec: { ...one.spec, externalIPs: ['198.51.100.7'] } } : one,
+    );
+    before = { ...before, services: widened };
+    live = planIptables(live, desiredIptables(buildModel(before, options), counters), nft).after;
+  };
+  const serviceMs = leastCpuMs(30, changeService);
   const script = change().scripts.map(scriptText).join('');
   const resent = renderIptables(buildModel(before, options), counters)
     .split('\n')
