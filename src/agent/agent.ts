@@ -1,10 +1,11 @@
 import type { Config } from '../config/config.ts';
+import { checkSanity } from '../config/sanity.ts';
 import type { Conntrack } from '../kernel/conntrack.ts';
 import type { Monitor, MonitorHandlers } from '../kernel/monitor.ts';
 import type { Logger } from '../log.ts';
 import { rateLimited } from '../log.ts';
 import type { ProxyModel, Warning } from '../model/model.ts';
-import type { IPFamily } from '../source/objects.ts';
+import type { IPFamily, Node } from '../source/objects.ts';
 import type { Backend, BackendPlan } from './backend.ts';
 import { nodeSubject, serviceSubject, warnedService, warnedSubject } from './event-notes.ts';
 import type { EventSink } from './event-notes.ts';
@@ -282,11 +283,13 @@ export class Agent {
     this.#waitingSince ??= clock.now();
     const waitedMs = clock.now() - this.#waitingSince;
     const patienceMs = wait === undefined || (isStandalone && !wait.isEssential) ? 0 : wait.patienceMs;
-    this.#isGateOpen = wait === undefined || (waitedMs >= patienceMs && !wait.isEssential);
-    if (this.#isGateOpen) return true;
-    if (waitedMs >= patienceMs) effects.onFatal(wait?.reason ?? '');
+    if (wait === undefined || (waitedMs >= patienceMs && !wait.isEssential)) {
+      this.#isGateOpen = this.#suits(state.node);
+      return this.#isGateOpen;
+    }
+    if (waitedMs >= patienceMs) effects.onFatal(wait.reason);
     else if (isFirst) {
-      this.#options.logger.warn('waiting for the Node; no rule is written yet', { reason: wait?.reason, patienceMs });
+      this.#options.logger.warn('waiting for the Node; no rule is written yet', { reason: wait.reason, patienceMs });
       this.#stoppers.push(
         clock.after(patienceMs, () => {
           this.#request();
@@ -294,6 +297,16 @@ export class Agent {
       );
     }
     return false;
+  }
+
+  /** Says, once all is known of the node, what of the configuration is odd on it; whether it can work at all. */
+  #suits(node: Node | undefined): boolean {
+    const { config, logger, effects } = this.#options;
+    const families = this.#parts.map(({ family }) => family);
+    const { warnings, fatal } = checkSanity(config, node, families);
+    for (const reason of warnings) logger.warn('the configuration is odd on this node', { reason });
+    if (fatal.length > 0) effects.onFatal(`the configuration cannot work on this node: ${fatal.join('; ')}`);
+    return fatal.length === 0;
   }
 
   #model(family: IPFamily): ProxyModel | undefined {

@@ -10,21 +10,26 @@ export interface SanityFindings {
 }
 
 /**
- * Compares the configuration with the node it is to work on. `hostFamilies` are those the host can do.
+ * Compares the configuration with the node it is to work on. `families` are those whose rules are kept: the host can
+ * do them, and they were asked for.
  */
-export function checkSanity(config: Config, node: Node | undefined, hostFamilies: readonly IPFamily[]): SanityFindings {
-  const { primaryFamily } = nodeIPs(config, node);
-  const isSingleStack = hostFamilies.length < 2;
-  const wrongCidrs = onlyOtherFamily(detectionCidrs(config, node), primaryFamily)
-    ? [`${detectionField(config)} has no CIDR of ${primaryFamily}, the node's primary family`]
+export function checkSanity(config: Config, node: Node | undefined, families: readonly IPFamily[]): SanityFindings {
+  const ofNode = nodeIPs(config, node).primaryFamily;
+  const primary = families.includes(ofNode) ? ofNode : (families[0] ?? ofNode);
+  const isSingleStack = families.length < 2;
+  const wrongCidrs = onlyOtherFamily(detectionCidrs(config, node), primary)
+    ? [
+        `${detectionField(config)} has no CIDR of ${primary}, ${isSingleStack ? 'the only' : "the node's primary"} family`,
+      ]
     : [];
+  const isFatal = isSingleStack || config.detectLocal.mode === 'NodeCIDR';
   return {
-    fatal: isSingleStack ? wrongCidrs : [],
+    fatal: isFatal ? wrongCidrs : [],
     warnings: [
-      ...(isSingleStack ? [] : wrongCidrs),
-      ...nodePortWarnings(config, node, primaryFamily),
-      ...detectionWarnings(config, node, primaryFamily),
-      ...(isSingleStack ? otherFamilyAddresses(config, primaryFamily) : []),
+      ...(isFatal ? [] : wrongCidrs),
+      ...nodePortWarnings(config, node, { primary, isSingleStack }),
+      ...detectionWarnings(config, node, primary),
+      ...missingFamilyAddresses(config, families),
     ],
   };
 }
@@ -43,7 +48,11 @@ function onlyOtherFamily(cidrs: readonly string[], family: IPFamily): boolean {
   return cidrs.length > 0 && cidrs.every((cidr) => parseCidr(cidr)?.family !== family);
 }
 
-function nodePortWarnings(config: Config, node: Node | undefined, primary: IPFamily): string[] {
+function nodePortWarnings(
+  config: Config,
+  node: Node | undefined,
+  { primary, isSingleStack }: { readonly primary: IPFamily; readonly isSingleStack: boolean },
+): string[] {
   if (config.nodePortAddresses.length === 0) {
     return ['nodePortAddresses is not set: node ports answer on all addresses of this node; consider "primary"'];
   }
@@ -53,6 +62,7 @@ function nodePortWarnings(config: Config, node: Node | undefined, primary: IPFam
       `nodePortAddresses has no CIDR of ${primary}, the node's primary family: node ports answer on all its addresses`,
     ];
   }
+  if (isSingleStack) return [];
   const families = new Set(
     [...detectionCidrs(config, node), ...podCidrs(node), ...cidrs].map((cidr) => parseCidr(cidr)?.family),
   );
@@ -69,11 +79,12 @@ function detectionWarnings(config: Config, node: Node | undefined, primary: IPFa
   return [`${detectionField(config)} is not set: ${effect}`];
 }
 
-function otherFamilyAddresses(config: Config, primary: IPFamily): string[] {
+function missingFamilyAddresses(config: Config, families: readonly IPFamily[]): string[] {
+  const missing = config.ipFamilies.filter((family) => !families.includes(family));
   const servers = { healthzBindAddress: config.healthzBindAddress, metricsBindAddress: config.metricsBindAddress };
   return Object.entries(servers).flatMap(([field, bind]) => {
     if (bind === undefined || addressKind(bind.address) === 'unspecified') return [];
     const family = bind.address.includes(':') ? 'IPv6' : 'IPv4';
-    return family === primary ? [] : [`${field} is an address of ${family}, which this host does not have`];
+    return missing.includes(family) ? [`${field} is an address of ${family}, which this host does not have`] : [];
   });
 }

@@ -147,6 +147,28 @@ describe('agent/agent', () => {
     expect(fatal).to.deep.equal([]);
   });
 
+  it('says once what of the configuration is odd on this node, and goes on', async () => {
+    const { source, clock, kernel, lines, fatal } = await started({ flags: { nodeportAddresses: ['fd00::/8'] } });
+    source.becomes(web());
+    await clock.advance(100);
+    source.becomes(web('10.244.0.6'));
+    await clock.advance(2_000);
+    const odd = lines.filter((line) => line.includes('odd on this node'));
+    expect(odd).to.have.length(2);
+    expect(odd.join('\n')).to.include('nodePortAddresses has no CIDR of IPv4').and.to.include('clusterCIDR is not set');
+    expect(kernel.save()).to.include('10.244.0.6');
+    expect(fatal).to.deep.equal([]);
+  });
+
+  it('ends, saying so, where the configuration has no CIDR of the only family, and writes nothing', async () => {
+    const { source, clock, kernel, fatal } = await started({ flags: { clusterCidr: 'fd00:10:244::/48' } });
+    source.becomes(web());
+    await clock.advance(2_000);
+    expect(fatal).to.have.length(1);
+    expect(fatal[0]).to.include('clusterCIDR has no CIDR of IPv4');
+    expect(kernel.scripts).to.deep.equal([]);
+  });
+
   it('removes UDP flows to an endpoint that is gone, beside the sync', async () => {
     const { source, clock, flows } = await started();
     const dns = (address: string) => {

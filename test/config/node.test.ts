@@ -196,6 +196,14 @@ describe('checkSanity', () => {
       [/metricsBindAddress is an address of IPv6/],
       [],
     ],
+    [
+      'a cluster CIDR of the one family that is kept, which is not the first of the Node',
+      { ipFamily: 'IPv6', clusterCidr: 'fd00::/8', nodeportAddresses: 'fd00::/8' },
+      ['IPv6'],
+      [],
+      [],
+    ],
+    ['node ports of one family on a host with one', { ...good, nodeportAddresses: '10.0.0.0/8' }, ['IPv4'], [], []],
     ['NodeCIDR without podCIDRs', { ...good, detectLocalMode: 'NodeCIDR' }, both, [/podCIDRs is not set/], []],
   ];
   for (const [title, flags, families, warnings, fatal] of cases) {
@@ -207,6 +215,13 @@ describe('checkSanity', () => {
       for (const [index, pattern] of fatal.entries()) expect(findings.fatal[index]).to.match(pattern);
     });
   }
+
+  it('refuses podCIDRs of the other family where they are what pods are told by', async () => {
+    const object = { ...dualStack, spec: { podCIDRs: ['fd00:10:244::/64'] } };
+    const { fatal } = checkSanity(await config({ ...good, detectLocalMode: 'NodeCIDR' }), object, both);
+    expect(fatal).to.have.lengthOf(1);
+    expect(fatal[0]).to.include('podCIDRs has no CIDR of IPv4');
+  });
 });
 
 async function config(flags: FlagValues) {
