@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { bundling } from '../../scripts/bundle.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -25,20 +26,13 @@ async function make(): Promise<Bundle> {
     rmSync(outdir, { recursive: true, force: true });
   });
   await build({
+    ...bundling,
     entryPoints: {
       program: join(root, 'src', 'main.ts'),
       'fake-api': join(root, 'test', 'support', 'fake-api-process.ts'),
     },
     outdir,
     outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    banner: {
-      js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",
-    },
     logLevel: 'error',
   });
   return { program: join(outdir, 'program.mjs'), fakeApi: join(outdir, 'fake-api.mjs') };
