@@ -92,8 +92,11 @@ export async function clusterSource(config: Config, nodeName: string, run: RunSo
     { client, reportingController: 'kube-proxy', reportingInstance: `kube-proxy-${hostname()}` },
     { clock, log: logger, date: () => new Date() },
   );
+  const onReconnect = (resource: string, end: string) => {
+    metrics.apiReconnected(resource, end);
+  };
   return {
-    source: createClusterSource({ client, nodeName }, sourceEffects),
+    source: createClusterSource({ client, nodeName, onReconnect }, sourceEffects),
     events,
     isStandalone: false,
     close: async () => {

@@ -79,6 +79,8 @@ for (const { name, args, save } of settings) {
       expect(await rules()).to.equal(before);
       await lab.api.tell({ order: 'comeBack' });
       await eventually('caught up', holds('10.0.0.7'), log);
+      const { body } = await status('/metrics', 10249);
+      expect(body).to.include('portwright_api_reconnects_total{resource="endpointslices",reason="broken"} 1\n');
     });
 
     it('lets a second agent wait', async () => {

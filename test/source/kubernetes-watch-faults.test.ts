@@ -38,7 +38,7 @@ describe('cluster source: a server that misbehaves when it is watched', () => {
       server.set(apiService('api'));
       await lab.sees(['api', 'web'], 2000);
       expect(server.count('watchList', 'services')).to.equal(1);
-      expect(lab.source.status().get('services')?.reconnects).to.equal(1);
+      expect(lab.reconnects).to.deep.equal(['services broken']);
     });
 
     it('takes over where a connection was cut in the middle of a line', async () => {
@@ -103,6 +103,63 @@ describe('cluster source: a server that misbehaves when it is watched', () => {
         expect(lab.source.status().get('services')?.lists).to.equal(2);
       });
     }
+
+    const ends: readonly { readonly end: string; readonly act: (watch: LiveWatch) => void }[] = [
+      {
+        end: 'timeout',
+        act: (watch) => {
+          watch.end();
+        },
+      },
+      {
+        end: 'broken',
+        act: (watch) => {
+          watch.cut();
+        },
+      },
+      {
+        end: 'expired',
+        act: (watch) => {
+          watch.fail(410);
+        },
+      },
+      {
+        end: 'error',
+        act: (watch) => {
+          watch.fail(500);
+        },
+      },
+      {
+        end: 'malformed',
+        act: (watch) => {
+          watch.write('nonsense\n');
+        },
+      },
+      {
+        end: 'silent',
+        act: (watch) => {
+          watch.mute();
+        },
+      },
+    ];
+    for (const { end, act } of ends) {
+      it(`tells that a watch was opened again after one that came to the end "${end}"`, async () => {
+        await begin();
+        act(serviceWatch());
+        const isTold = () => lab.reconnects.includes(`services ${end}`);
+        await lab.clock.runUntil('a new watch', isTold, { withinMs: 100_000, stepMs: 200 });
+      });
+    }
+
+    it('counts an outage once, by what ended the watch, however often it asks meanwhile', async () => {
+      await begin();
+      const cut = server.misbehave({ fault: { kind: 'status', code: 500 }, resource: 'services' });
+      serviceWatch().cut();
+      await lab.clock.run(120_000, { stepMs: 500 });
+      cut();
+      await lab.clock.runUntil('a new watch', () => lab.reconnects.some((one) => one.startsWith('services')));
+      expect(lab.reconnects.filter((one) => one.startsWith('services'))).to.deep.equal(['services broken']);
+    });
 
     it('backs off when each new stream is broken again', async () => {
       await begin();

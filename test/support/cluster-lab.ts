@@ -18,6 +18,8 @@ export interface ClusterLab {
   readonly client: ApiClient;
   readonly source: ClusterSource;
   readonly changes: ClusterChange[];
+  /** Every watch that was opened again: the resource, and what ended the one before. */
+  readonly reconnects: string[];
   /** Everything logged, a line an entry. */
   readonly lines: string[];
   /** Starts it and waits for the first snapshot. */
@@ -47,7 +49,9 @@ export function createClusterLab(server: FakeApiServer, options: ClusterLabOptio
   const lines: string[] = [];
   const effects = { clock, random: () => 0.5, log: lineLog(lines) };
   const client = createClient(loadCredentials({ kubeconfig: path }, { env: {} }), effects, options.limits);
-  const source = createClusterSource({ client, nodeName: 'node-1', ...options }, effects);
+  const reconnects: string[] = [];
+  const onReconnect = (resource: string, end: string) => reconnects.push(`${resource} ${end}`);
+  const source = createClusterSource({ client, nodeName: 'node-1', onReconnect, ...options }, effects);
   const changes: ClusterChange[] = [];
   source.onChange((change) => changes.push(change));
   const snapshot = () => {
@@ -61,6 +65,7 @@ export function createClusterLab(server: FakeApiServer, options: ClusterLabOptio
     client,
     source,
     changes,
+    reconnects,
     lines,
     ready: async () => {
       source.start();

@@ -1,5 +1,6 @@
 import type { ClusterState, EndpointSlice } from '../objects.ts';
 import type { Effects } from './effects.ts';
+import type { WatchEnd } from './recovery.ts';
 import type { ResourceStatus } from './reflector.ts';
 import { Reflector } from './reflector.ts';
 import type { ApiClient } from './request.ts';
@@ -16,6 +17,8 @@ export interface ClusterSourceOptions {
   readonly nodeName?: string;
   /** How long a watch may be silent (default 90 s; servers send a bookmark about each minute). */
   readonly silenceMs?: number;
+  /** A watch of a resource was opened in place of one that came to this end. */
+  readonly onReconnect?: (resource: string, end: WatchEnd) => void;
 }
 
 /** A slice that changed: since when for the cluster, for the latency of programming it. */
@@ -117,7 +120,10 @@ class Cluster implements ClusterSource {
     const onProgress = () => {
       this.#notify();
     };
-    const reflector = new Reflector(resource, store, { client, silenceMs, onProgress }, this.#effects);
+    const onReconnect = (end: WatchEnd) => {
+      this.#options.onReconnect?.(resource.name, end);
+    };
+    const reflector = new Reflector(resource, store, { client, silenceMs, onProgress, onReconnect }, this.#effects);
     this.#followers.set(resource.name, reflector);
   }
 

@@ -19,6 +19,13 @@ export interface Recovery {
   readonly untilReachable: boolean;
 }
 
+/**
+ * Why a watch came to its end. `timeout`: at the time the server gives each watch. `silent`: nothing came for too long.
+ * `broken`: the connection was. `expired`: the server knows the version no more. `malformed`: what came cannot be read.
+ * `error`: the server said so, with another reason.
+ */
+export type WatchEnd = 'timeout' | 'silent' | 'broken' | 'expired' | 'malformed' | 'error';
+
 const longestWaitMs = 30_000;
 /** For what has an end that nobody announces: a renewed token, a server that answers again. */
 const shortCapMs = 4000;
@@ -41,6 +48,13 @@ export function recovery(error: unknown): Recovery {
     }
   }
   return { ...usual, capMs: shortCapMs };
+}
+
+/** Which end of a watch a failure is. */
+export function watchEnd(error: unknown): WatchEnd {
+  if (error instanceof ApiError) return error.status === 410 ? 'expired' : 'error';
+  if (error instanceof MalformedAnswerError) return 'malformed';
+  return error instanceof SilentWatchError ? 'silent' : 'broken';
 }
 
 /** The wait before the next try, with jitter: 0.8 s doubled each time. `failures` counts from 1. */

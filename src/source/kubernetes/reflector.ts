@@ -3,7 +3,8 @@ import type { Effects } from './effects.ts';
 import { sleep } from './effects.ts';
 import type { Listing } from './listing.ts';
 import { keepKnown, list } from './listing.ts';
-import { backOffMs, recovery, SilentWatchError } from './recovery.ts';
+import { backOffMs, recovery, SilentWatchError, watchEnd } from './recovery.ts';
+import type { WatchEnd } from './recovery.ts';
 import type { ApiClient } from './request.ts';
 import type { Resource } from './resource.ts';
 import type { Arrival, Store, StoredObject } from './store.ts';
@@ -23,8 +24,6 @@ export interface ResourceStatus {
   readonly lastEventAt?: number;
   /** Why it does not work at present. */
   readonly lastError?: string;
-  /** Watches begun after the first. */
-  readonly reconnects: number;
   /** Complete lists read, by either way. */
   readonly lists: number;
   /** Objects received by list or event, also those that changed nothing. */
@@ -39,6 +38,8 @@ export interface ReflectorOptions {
   readonly silenceMs: number;
   /** After a batch of changes, and after the first complete list. */
   readonly onProgress: () => void;
+  /** A watch was opened in place of one that came to this end. */
+  readonly onReconnect: (end: WatchEnd) => void;
 }
 
 /** No two requests of one reflector begin closer together than this, whatever goes wrong. */
@@ -74,10 +75,11 @@ export class Reflector<T extends StoredObject> {
   /** The present attempt got as far as a stream, and the one before. */
   #isOpen = false;
   #wasOpen = false;
+  /** How the last watch that was opened ended. */
+  #lastEnd: WatchEnd | undefined;
   #failingSince: number | undefined;
   #lastEventAt: number | undefined;
   #lastError: string | undefined;
-  #watches = 0;
   #lists = 0;
   #events = 0;
 
@@ -104,7 +106,6 @@ export class Reflector<T extends StoredObject> {
       ...(this.#version === undefined ? {} : { version: this.#version }),
       ...(this.#lastEventAt === undefined ? {} : { lastEventAt: this.#lastEventAt }),
       ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
-      reconnects: Math.max(0, this.#watches - 1),
       lists: this.#lists,
       events: this.#events,
       objects: this.#store.size,
@@ -121,9 +122,11 @@ export class Reflector<T extends StoredObject> {
       let untilReachable = false;
       try {
         await this.#attempt();
+        this.#noteEnd('timeout');
         waitMs = this.#afterGoodEnd();
       } catch (error) {
         if (this.#isStopped()) return;
+        this.#noteEnd(watchEnd(error));
         ({ waitMs, untilReachable } = this.#afterFailure(error));
       }
       await this.#wait(waitMs, untilReachable);
@@ -272,7 +275,6 @@ export class Reflector<T extends StoredObject> {
     onEvent: (event: WatchEvent) => void,
     silenceMs: () => number,
   ): Promise<void> {
-    this.#watches += 1;
     const { path, selectors } = this.#resource;
     const watch: WatchRequest = {
       path,
@@ -283,6 +285,8 @@ export class Reflector<T extends StoredObject> {
         // After a stream that failed, only a good event shows that the next is better.
         if (!this.#wasOpen) this.#noteHealth();
         this.#isOpen = true;
+        if (this.#lastEnd !== undefined) this.#options.onReconnect(this.#lastEnd);
+        this.#lastEnd = undefined;
       },
       onEvent: (event) => {
         this.#noteHealth();
@@ -312,6 +316,10 @@ export class Reflector<T extends StoredObject> {
     });
     this.#failingSince = undefined;
     this.#lastError = undefined;
+  }
+
+  #noteEnd(end: WatchEnd): void {
+    if (this.#isOpen) this.#lastEnd = end;
   }
 
   #afterGoodEnd(): number {
