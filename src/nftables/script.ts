@@ -3,7 +3,7 @@ import type { Script, Segment } from '../ruleset/plan.ts';
 import { objectsOf } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
 import type { AttributedChange } from './plan.ts';
-import { definitionKey, definitionKeyWithoutTimeout, elementKey } from './spelling.ts';
+import { definitionKey, elementKey } from './spelling.ts';
 import { serviceOfObject } from './service.ts';
 
 export interface ScriptScope {
@@ -46,8 +46,7 @@ function changeSegments(changes: readonly AttributedChange[], scope: ScriptScope
   return [
     ...written.filter(({ object }) => object.kind === 'table').map(({ object }) => definition('add', object)),
     ...removed,
-    // The kernel takes another timeout for a set that exists, and keeps its elements.
-    ...sets.filter((change) => isNew(change) || isRedefined(change)).map(({ object }) => definition('add', object)),
+    ...sets.filter(isNew).map(({ object }) => definition('add', object)),
     ...chains.filter(isNew).map(({ object }) => definition('add', object)),
     ...chains.flatMap((change) =>
       rules(change.object, isNew(change) ? [] : [`flush chain ${table} ${change.object.name}`]),
@@ -62,7 +61,7 @@ function changeSegments(changes: readonly AttributedChange[], scope: ScriptScope
  * another hook or priority, sets and maps of another type. A set can be removed once no rule uses it.
  */
 function remake(written: readonly AttributedChange[], { live, desired, table }: ScriptScope) {
-  const wrong = written.filter((change) => change.kind === 'change' && isRemade(change));
+  const wrong = written.filter((change) => change.object.kind !== 'table' && isRedefined(change));
   const wrongChains = wrong.filter(({ object }) => object.kind === 'chain').map(({ object }) => object);
   const wrongSets = wrong.filter(({ object }) => object.kind !== 'chain').map(({ object }) => object);
   const users =
@@ -79,11 +78,6 @@ function remake(written: readonly AttributedChange[], { live, desired, table }: 
     remade: new Set(wrong.map(({ object }) => object.id)),
     rewritten,
   };
-}
-
-function isRemade({ object, live }: AttributedChange): boolean {
-  if (live === undefined || object.kind === 'table' || object.definition.length === 0) return false;
-  return !sameWords(definitionKeyWithoutTimeout(live), definitionKeyWithoutTimeout(object));
 }
 
 /** What the object is differs, not its lines only. */

@@ -42,11 +42,6 @@ export function isDormant(definition: readonly string[]): boolean {
   return definition.some((line) => /^flags\b.*\bdormant\b/.test(line));
 }
 
-/** The definition of a dynamic set apart from how long it remembers, which can be changed in place. */
-export function definitionKeyWithoutTimeout(object: Pick<RulesetObject, 'kind' | 'definition'>): readonly string[] {
-  return definitionKey(object).filter((line) => !line.startsWith('timeout '));
-}
-
 const counter = / counter packets \d+ bytes \d+/;
 const times = / (?:timeout|expires) [0-9dhms]+/g;
 const protocols = new Map([
@@ -90,6 +85,7 @@ function ruleKey(line: string): string {
     .replace(/mark (?:and|&) (\S+) (?:!=|ne) 0(?:x0+)?(?= |$)/, 'mark & $1 != 0')
     .replace('mark set mark ', 'mark set ')
     .replaceAll(/\b0x[0-9a-f]+\b/g, (hex) => String(Number(hex)))
+    .replace(/ timeout ([0-9dhms]+) }$/, (_, time: string) => ` timeout ${seconds(time)} }`)
     .replace(/\bdnat (ip6? )?(?:addr \. port )?to\b/, 'dnat to')
     .replace(/\breject with icmp(?:v6|x)? (?:type )?port-unreachable$/, 'reject')
     .replace(/\bl4proto (6|17|132)\b/, (_, number: string) => `l4proto ${protocols.get(number) ?? number}`)
@@ -132,7 +128,8 @@ function hookKey(line: string): string {
 const defaultSize = 'size 65535';
 
 function setKey(line: string): string[] {
-  if (line === defaultSize) return [];
+  // How long a client is remembered is said by the rule that remembers it.
+  if (line === defaultSize || line.startsWith('timeout ')) return [];
   if (line.startsWith('flags '))
     return [
       `flags ${line
@@ -142,7 +139,6 @@ function setKey(line: string): string[] {
         .sort()
         .join(',')}`,
     ];
-  if (line.startsWith('timeout ')) return [`timeout ${seconds(line.slice('timeout '.length))}`];
   if (!line.startsWith('typeof ')) return [line];
   return [
     `type ${types.reduce((text, [expression, type]) => text.replaceAll(expression, type), line.slice('typeof '.length))}`,

@@ -21,6 +21,7 @@ describe('spellings of nft', () => {
     ['ct state 0x8 jump firewall-check', 'ct state new jump firewall-check'],
     ['ct status 0x20 masquerade fully-random', 'ct status dnat masquerade fully-random'],
     ['fib saddr type 2 accept', 'fib saddr type local accept'],
+    ['update @s { ip saddr timeout 5400s }', 'update @s { ip saddr timeout 1h30m }'],
     ['reject with icmp port-unreachable', 'reject'],
     ['reject with icmpv6 type port-unreachable', 'reject'],
     ['dnat to [::102:304]:80', 'dnat to [::1.2.3.4]:80'],
@@ -66,7 +67,7 @@ describe('spellings of nft', () => {
     [
       'set',
       ['type ipv4_addr', 'size 65535', 'flags dynamic,timeout', 'timeout 3h'],
-      ['type ipv4_addr', 'flags timeout, dynamic', 'timeout 10800s'],
+      ['type ipv4_addr', 'flags timeout, dynamic', 'timeout 1h'],
     ],
     ['set', ['type ipv4_addr', 'comment "Active ClusterIPs"'], ['type ipv4_addr']],
     [
@@ -81,7 +82,7 @@ describe('spellings of nft', () => {
     });
   }
 
-  it('of different hooks, priorities, policies, types and timeouts differ', () => {
+  it('of different hooks, priorities, policies, types and flags differ', () => {
     const keys = (
       [
         ['chain', 'type nat hook prerouting priority dstnat; policy accept;'],
@@ -89,11 +90,20 @@ describe('spellings of nft', () => {
         ['chain', 'type nat hook output priority -100; policy accept;'],
         ['chain', 'type filter hook output priority -100; policy drop;'],
         ['set', 'type ipv4_addr'],
-        ['set', 'timeout 3h'],
-        ['set', 'timeout 3h1s'],
+        ['set', 'flags timeout'],
+        ['set', 'flags dynamic,timeout'],
       ] as const
     ).map(([kind, line]) => definitionKey({ kind, definition: [line] }).join());
     expect(new Set(keys).size).to.equal(keys.length);
+  });
+});
+
+describe('rules that say different things', () => {
+  it('differ when they remember clients for other times', () => {
+    const [left, right] = ['timeout 3h', 'timeout 3h1s'].map((time) =>
+      lineKey(chain, `update @s { ip saddr ${time} }`),
+    );
+    expect(left).not.to.equal(right);
   });
 });
 
