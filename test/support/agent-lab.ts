@@ -41,10 +41,10 @@ export interface AgentProcess {
   readonly ended: Promise<number | string>;
 }
 
-/** Needs root, for the namespace. */
-export async function createAgentLab(label: string): Promise<AgentLab> {
+/** Needs root, for the namespace: one that is there already, or a new one with this label. */
+export async function createAgentLab(where: string | Namespace): Promise<AgentLab> {
   const bundled = await bundle();
-  const namespace = await createNamespace(label);
+  const namespace = typeof where === 'string' ? await createNamespace(where) : where;
   const directory = mkdtempSync(join(tmpdir(), 'pw-agent-'));
   const children = new Set<ChildProcess>();
   const spawnInside = (argv: readonly string[]): ChildProcess => {

@@ -19,10 +19,12 @@ export interface Identity {
   readonly client: string;
 }
 
-/** One connection to try, from a fresh source port. */
+/** One connection to try. */
 export interface Probe {
   readonly protocol: Transport;
   readonly source: string;
+  /** Of UDP, to send on a flow that is there already; else a fresh one. */
+  readonly sourcePort?: number;
   readonly destination: string;
   readonly port: number;
   readonly timeoutMs: number;

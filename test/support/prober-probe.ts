@@ -9,7 +9,7 @@ const lowestPort = 33_000;
 const highestPort = 65_000;
 let lastUdpPort = highestPort;
 
-/** Sends one connection from a fresh source port and says what became of it. */
+/** Sends one connection and says what became of it. */
 export function probe(target: Probe): Promise<Outcome> {
   return target.protocol === 'tcp' ? probeTcp(target) : probeUdp(target);
 }
@@ -39,7 +39,7 @@ function probeTcp({ source, destination, port, timeoutMs }: Probe): Promise<Outc
   });
 }
 
-function probeUdp({ source, destination, port, timeoutMs }: Probe): Promise<Outcome> {
+function probeUdp({ source, sourcePort, destination, port, timeoutMs }: Probe): Promise<Outcome> {
   return new Promise((resolve) => {
     const socket = createSocket(source.includes(':') ? 'udp6' : 'udp4');
     const cancel = afterPolling(timeoutMs, () => {
@@ -69,7 +69,7 @@ function probeUdp({ source, destination, port, timeoutMs }: Probe): Promise<Outc
       finish({ kind: 'answer', from: JSON.parse(data.toString()) as Identity });
     });
     socket.on('error', fail);
-    socket.bind({ address: source, port: freshPort() }, () => {
+    socket.bind({ address: source, port: sourcePort ?? freshPort() }, () => {
       // Connected, because only a connected socket hears of ICMP errors.
       socket.connect(port, destination, (error?: Error) => {
         if (error) fail(error);
