@@ -1,10 +1,12 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import { buildCli, goldenNode, manifest, textFile } from './support/cli.ts';
 import type { Cli } from './support/cli.ts';
 import { goldenDirectory } from './support/golden.ts';
-import { createNamespace } from './support/namespace.ts';
+import { createNamespace, withNamespace } from './support/namespace.ts';
 import type { Namespace, Output } from './support/namespace.ts';
 
 const web = join(goldenDirectory, 'example-nodeport', 'manifests.yaml');
@@ -107,10 +109,16 @@ describe('the portwright program and a kernel', function () {
       });
     }
 
-    it(`${place.name}: two at once end with what both want`, async () => {
-      const answers = await Promise.all([1, 2, 3].map(() => on('apply', place)));
+    it(`${place.name}: of several at once each ends well, and the rules are those of one of them`, async () => {
+      const states = [1, 2, 3, 4, 5].map((number) =>
+        textFile(cli.directory, `${namespace.name}-${number}.yaml`, manifest(`web-${number}`, 30_000 + number)),
+      );
+      const words = [...goldenNode, ...place.words];
+      const answers = await Promise.all(states.map((path) => run(['apply', '-f', path, ...words])));
       for (const { exitCode, stderr } of answers) expect(exitCode, stderr).to.equal(0);
-      expect((await on('diff', place)).exitCode).to.equal(0);
+      const codes: (number | undefined)[] = [];
+      for (const path of states) codes.push((await run(['diff', '-f', path, ...words])).exitCode);
+      expect(codes.toSorted()).to.deep.equal([0, 1, 1, 1, 1]);
     });
 
     it(`${place.name}: a user without rights is told so, and nothing changes`, async () => {
@@ -146,18 +154,84 @@ describe('the portwright program and a kernel', function () {
     });
   }
 
-  it('names who holds the lock of the legacy variant, and leaves the rules as they are', async () => {
-    await succeed(on('apply', legacy));
-    const before = await everything();
-    const path = textFile(cli.directory, 'another.yaml', manifest('another', 30_099));
-    const lock = namespace.env['XTABLES_LOCKFILE'] ?? '';
-    const script = `exec 9>${lock}; flock 9; "$@"`;
-    const args = ['apply', '-f', path, ...goldenNode, ...legacy.words, '--ip-family=IPv4'];
-    const { exitCode, stderr } = await run(args, ['sh', '-c', script, 'sh']);
-    expect(exitCode, stderr).to.equal(2);
-    expect(stderr).to.match(/lock/).and.to.not.include('    at ');
-    expect(await everything()).to.equal(before);
-    await succeed(run(args));
+  it('waits for another one, says for whom, and goes on when that is killed', async () => {
+    const slow = textFile(
+      cli.directory,
+      'slow/nft',
+      '#!/bin/sh\ncase $* in *list*) sleep 600 ;; *) exec /usr/sbin/nft "$@" ;; esac\n',
+    );
+    chmodSync(slow, 0o755);
+    const words = ['apply', '-f', web, ...goldenNode, ...nftables.words];
+    const [file = '', ...args] = [...namespace.prefix, ...cli.words, ...words];
+    const path = `${dirname(slow)}:${process.env['PATH'] ?? ''}`;
+    const holder = spawn(file, args, { env: { ...env, PATH: path }, stdio: 'ignore' });
+    const directory = env['PORTWRIGHT_RUNTIME_DIR'] ?? '';
+    mkdirSync(directory, { mode: 0o700 });
+    await until(() => readdirSync(directory).some((name) => name.startsWith('turn-')));
+    const ended = new Promise((resolve) => holder.once('close', resolve));
+    const waiting = run(words);
+    await pause(4_000);
+    holder.kill('SIGKILL');
+    await ended;
+    const { stderr } = await succeed(waiting);
+    expect(stderr).to.match(
+      new RegExp(`^waiting for main.js apply \\(process ${holder.pid}\\), which changes the rules of this node\n`),
+    );
+    expect((await on('diff', nftables)).exitCode).to.equal(0);
+  });
+
+  it('does not wait for one in another network namespace', async () => {
+    await withNamespace('other', async (other) => {
+      const turn = join(env['PORTWRIGHT_RUNTIME_DIR'] ?? '', 'turn-');
+      const script = `mkdir -m 700 -p "$(dirname ${turn})"; exec 9>${turn}$(stat -Lc %i /proc/self/ns/net); flock 9; "$@"`;
+      const prefix = [...other.prefix, 'sh', '-euc', script, 'sh', ...namespace.prefix];
+      const { stderr } = await succeed(cli.run(['apply', '-f', web, ...goldenNode, ...nft.words], { prefix, env }));
+      expect(stderr).to.not.include('waiting');
+    });
+  });
+
+  it('tells who applies beside an agent that the agent will undo it', async () => {
+    const words = ['run', '-f', web, ...goldenNode, ...nftables.words];
+    const [file = '', ...args] = [...namespace.prefix, ...cli.words, ...words];
+    const agent = spawn(file, args, { env: { PATH: process.env['PATH'], ...env }, stdio: 'ignore' });
+    try {
+      await until(async () => (await on('diff', nftables)).exitCode === 0);
+      const another = textFile(cli.directory, 'beside.yaml', manifest('beside', 30_098));
+      const { stderr } = await succeed(run(['apply', '-f', another, ...goldenNode, ...nftables.words]));
+      expect(stderr).to.match(
+        /^warning: the agent main.js run \(process \d+\) keeps the rules of this node and will undo/,
+      );
+      await until(async () => (await on('diff', nftables)).exitCode === 0);
+    } finally {
+      const ended = new Promise((resolve) => agent.once('close', resolve));
+      agent.kill('SIGTERM');
+      await ended;
+    }
+  });
+
+  it('goes on with the other family where one cannot be read, and ends with 2', async () => {
+    const broken = textFile(cli.directory, 'broken/iptables-nft-save', '#!/bin/sh\necho no table today >&2; exit 4\n');
+    chmodSync(broken, 0o755);
+    const surroundings = {
+      prefix: namespace.prefix,
+      env: { ...env, PATH: `${dirname(broken)}:${process.env['PATH'] ?? ''}` },
+    };
+    const there = (command: string, ...more: readonly string[]) =>
+      cli.run([command, '-f', web, ...goldenNode, ...nft.words, ...more], surroundings);
+    const refusal = /^error: IPv4: .*iptables-nft-save: exit code 4: no table today$/m;
+    for (const [command, more, output] of [
+      ['diff', [], /^IPv6\n/],
+      ['apply', ['--dry-run'], /^# ip6tables-restore --noflush -w 5\n/],
+      ['apply', [], /^IPv6\n/],
+    ] as const) {
+      const { exitCode, stdout, stderr } = await there(command, ...more);
+      expect(exitCode, stderr).to.equal(2);
+      expect(stderr).to.match(refusal);
+      expect(stdout).to.match(output);
+    }
+    const { families } = JSON.parse((await there('diff', '-o', 'json')).stdout) as { families: unknown[] };
+    expect(families[0]).to.include({ family: 'IPv4' }).and.to.have.property('error').that.includes('no table today');
+    expect(families[1]).to.deep.equal({ family: 'IPv6', services: [], shared: [], leftovers: [] });
   });
 
   it('leaves native content of nft in the tables of iptables as it is', async () => {
@@ -215,6 +289,10 @@ describe('the portwright program and a kernel', function () {
     }
   });
 });
+
+async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await pause(100);
+}
 
 /** Takes one rule or element away. */
 const drift = new Map<string, string>([

@@ -1,29 +1,28 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Backend, BackendPlan } from '../agent/backend.ts';
-import type { Refusal, SyncResult } from '../agent/sync.ts';
+import { sync } from '../agent/sync.ts';
+import type { SyncResult } from '../agent/sync.ts';
 import { routeLocalnet } from '../kernel/sysctl.ts';
 import type { Variant } from '../kernel/iptables-tools.ts';
 import type { ProxyModel } from '../model/model.ts';
 import { scriptText } from '../ruleset/plan.ts';
 import type { Script } from '../ruleset/plan.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
-import { skipFamily } from './diff.ts';
+import { hasFamily, noPlan } from './diff.ts';
 import { difference, familyDifference } from './difference.ts';
 import type { FamilyDifference } from './difference.ts';
 import { differenceText, extent } from './difference-text.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
 import type { Input } from './input.ts';
-import { backendFor, haveCounters, iptablesVariant, openKernel, unsupported } from './kernel.ts';
+import { backendFor, haveCounters, iptablesVariant, openKernel } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { findLeftovers, removeLeftovers } from './leftovers.ts';
 import type { Leftover } from './leftovers.ts';
 import { outputFormat, palette, printValue } from './output.ts';
-import { settle } from './settle.ts';
+import { inTurn } from './turn.ts';
 
 /** What became of one family. */
 interface FamilyOutcome {
   readonly difference: FamilyDifference;
-  readonly refusals: readonly Refusal[];
   /** In words: what did not work. */
   readonly failures: readonly string[];
 }
@@ -34,20 +33,16 @@ export async function apply(options: CommandOptions, effects: CommandEffects): P
   const config = await readConfig(options, effects);
   const kernel = await openKernel(effects.env);
   const input = await readInput(options, effects, config, kernel.facts);
-  const variant = await iptablesVariant(kernel, config);
-  const started = performance.now();
-  const outcomes: FamilyOutcome[] = [];
-  for (const model of input.models) {
-    const reason = await unsupported(kernel, config.mode, model.family, variant);
-    if (reason === undefined) outcomes.push(await applyFamily(model, variant, kernel, input, options, effects));
-    else skipFamily(model, reason, input.models, effects);
-  }
-  const durationMs = Math.round(performance.now() - started);
+  const { outcomes, durationMs } = options.dryRun
+    ? await applyFamilies(kernel, input, options, effects)
+    : await inTurn(kernel, effects, () => applyFamilies(kernel, input, options, effects));
   const found = difference(
     outcomes.map((outcome) => outcome.difference),
     input.warnings,
   );
-  const failures = outcomes.flatMap((outcome) => outcome.failures);
+  const failures = outcomes.flatMap((outcome) =>
+    outcome.failures.map((words) => `${outcome.difference.family}: ${words}`),
+  );
   const report = { ...found, applied: !options.dryRun && failures.length === 0, durationMs };
   if (format !== 'text') await printValue(report, format, effects);
   else if (!options.dryRun) effects.print(differenceText(found, 'objects', palette(effects)));
@@ -68,48 +63,51 @@ function summary(
   return report.applied ? `${what} changed in ${report.durationMs} ms` : `${what} differed; not everything was applied`;
 }
 
+async function applyFamilies(kernel: Kernel, input: Input, options: CommandOptions, effects: CommandEffects) {
+  const started = performance.now();
+  const variant = await iptablesVariant(kernel, input.config);
+  const outcomes: FamilyOutcome[] = [];
+  for (const model of input.models) outcomes.push(await applyFamily(model, variant, kernel, input, options, effects));
+  return { outcomes, durationMs: Math.round(performance.now() - started) };
+}
+
 async function applyFamily(
   model: ProxyModel,
   variant: Variant,
   kernel: Kernel,
-  { config }: Input,
+  input: Input,
   options: CommandOptions,
   effects: CommandEffects,
 ): Promise<FamilyOutcome> {
   const { family } = model;
-  const counters = config.mode === 'iptables' && !options.dryRun ? await haveCounters(kernel) : config.nfacct;
-  const { backend } = backendFor(kernel, config.mode, { family, variant, counters });
-  const leftovers = await findLeftovers(kernel, config.mode, { family, variant });
-  const objects = leftovers.flatMap((leftover) => leftover.objects);
-  const outcome = (plan: BackendPlan, refusals: readonly Refusal[], failures: readonly string[]): FamilyOutcome => ({
-    difference: familyDifference(model, plan, objects),
-    refusals,
-    failures,
-  });
-  if (options.dryRun) {
-    const plan = backend.plan(await backend.list(), backend.desired(model));
-    if (options.output === 'text') printScripts([...plan.scripts, ...leftovers.flatMap(scriptsOf)], effects);
-    return outcome(plan, [], []);
-  }
+  const { mode, nfacct } = input.config;
+  const counters = mode === 'iptables' && !options.dryRun ? await haveCounters(kernel) : nfacct;
+  const { backend } = backendFor(kernel, mode, { family, variant, counters });
   try {
-    const result = await settle(backend, model, options.keepGoing, setTimeout);
+    if (!(await hasFamily(model, variant, kernel, input, effects)))
+      return { difference: familyDifference(model, noPlan, []), failures: [] };
+    const leftovers = await findLeftovers(kernel, mode, { family, variant });
+    const objects = leftovers.flatMap((leftover) => leftover.objects);
+    if (options.dryRun) {
+      const plan = backend.plan(await backend.list(), backend.desired(model));
+      if (options.output === 'text') printScripts([...plan.scripts, ...leftovers.flatMap(scriptsOf)], effects);
+      return { difference: familyDifference(model, plan, objects), failures: [] };
+    }
+    const result = await sync(backend, model, { keepGoing: options.keepGoing });
     const failures = await finish(result, backend, model, leftovers, kernel);
-    return outcome(
-      result.plan,
-      result.refusals,
-      failures.map((failure) => `${family}: ${failure}`),
-    );
+    return { difference: familyDifference(model, result.plan, objects), failures };
   } catch (error) {
     // The other family is not to blame.
-    return outcome(await remaining(backend, model), [], [`${family}: ${(error as Error).message}`]);
+    const { message } = error as Error;
+    const plan = await remaining(backend, model);
+    return { difference: { ...familyDifference(model, plan, []), error: message }, failures: [message] };
   }
 }
 
 /** What still differs after a sync that failed; nothing where the kernel cannot be read either. */
 async function remaining(backend: Backend, model: ProxyModel): Promise<BackendPlan> {
   const live = await backend.list().catch(() => undefined);
-  if (live === undefined) return { changes: [], scripts: [], after: { parts: [] } };
-  return backend.plan(live, backend.desired(model));
+  return live === undefined ? noPlan : backend.plan(live, backend.desired(model));
 }
 
 /** What follows once the rules stand: the setting that needs its guard rule first, and the other mode's removal. */

@@ -1,13 +1,15 @@
 import type { BackendPlan } from '../agent/backend.ts';
 import { scriptText } from '../ruleset/plan.ts';
+import type { Config } from '../config/config.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { counted } from './difference-text.ts';
 import { readConfig } from './input.ts';
 import { backendFor, openKernel } from './kernel.ts';
-import type { NamedBackend } from './kernel.ts';
+import type { Kernel, NamedBackend } from './kernel.ts';
 import { outputFormat, printValue } from './output.ts';
 import { runRemoval } from './removal.ts';
+import { inTurn } from './turn.ts';
 
 /** What was removed, or would be, from one tool and family. */
 interface Removal {
@@ -21,6 +23,18 @@ export async function cleanup(options: CommandOptions, effects: CommandEffects):
   const format = outputFormat(options.output, ['text', 'json', 'yaml']);
   const config = await readConfig(options, effects);
   const kernel = await openKernel(effects.env);
+  const work = () => removeAll(config, kernel, options, effects);
+  const { removals, failures } = options.dryRun ? await work() : await inTurn(kernel, effects, work);
+  const found = removals.filter(({ removed }) => removed.length > 0);
+  const applied = !options.dryRun && failures.length === 0;
+  if (format !== 'text') await printValue({ removals: found, applied }, format, effects);
+  else if (!options.dryRun) for (const removal of found) effects.print(removalText(removal));
+  if (format === 'text') effects.say(summary(found, options, failures.length > 0));
+  for (const failure of failures) effects.say(`error: ${failure}`);
+  return failures.length === 0 ? 0 : 2;
+}
+
+async function removeAll(config: Config, kernel: Kernel, options: CommandOptions, effects: CommandEffects) {
   const removals: Removal[] = [];
   const failures: string[] = [];
   for (const family of config.ipFamilies) {
@@ -32,7 +46,7 @@ export async function cleanup(options: CommandOptions, effects: CommandEffects):
     ];
     for (const named of backends) {
       try {
-        const { removed, failed } = await remove(named, options, format, effects);
+        const { removed, failed } = await remove(named, options, effects);
         removals.push({ family, tool: named.name, removed });
         failures.push(...failed.map((words) => `${named.name}, ${family}: ${words}`));
       } catch (error) {
@@ -40,25 +54,18 @@ export async function cleanup(options: CommandOptions, effects: CommandEffects):
       }
     }
   }
-  const found = removals.filter(({ removed }) => removed.length > 0);
-  const applied = !options.dryRun && failures.length === 0;
-  if (format !== 'text') await printValue({ removals: found, applied }, format, effects);
-  else if (!options.dryRun) for (const removal of found) effects.print(removalText(removal));
-  if (format === 'text') effects.say(summary(found, options, failures.length > 0));
-  for (const failure of failures) effects.say(`error: ${failure}`);
-  return failures.length === 0 ? 0 : 2;
+  return { removals, failures };
 }
 
 async function remove(
   { name, backend }: NamedBackend,
   options: CommandOptions,
-  format: string,
   effects: CommandEffects,
 ): Promise<{ readonly removed: readonly string[]; readonly failed: readonly string[] }> {
   const plan = backend.planCleanup(await backend.list());
   const removed = objectsOf(plan);
   if (options.dryRun) {
-    if (format === 'text') {
+    if (options.output === 'text') {
       for (const script of plan.scripts) effects.print(`# ${name}: ${script.tool}\n${scriptText(script)}`);
     }
     return { removed, failed: [] };

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import type { BackendPlan } from '../agent/backend.ts';
 import type { Config } from '../config/config.ts';
+import type { Variant } from '../kernel/iptables-tools.ts';
 import type { ProxyModel } from '../model/model.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { difference, familyDifference } from './difference.ts';
@@ -29,8 +31,10 @@ export async function diff(options: CommandOptions, effects: CommandEffects): Pr
   if (format === 'text' && found.differs) effects.say(`${extent(families)} would change`);
   if (format === 'text' && leftovers > 0)
     effects.say(`${counted(leftovers, 'object')} left over from another mode or variant`);
+  const unread = families.filter(({ error }) => error !== undefined);
+  for (const { family, error } of unread) effects.say(`error: ${family}: ${error}`);
   sayProblems(problems, effects);
-  if (problems.length > 0) return 2;
+  if (unread.length + problems.length > 0) return 2;
   return found.differs ? 1 : 0;
 }
 
@@ -40,46 +44,60 @@ async function againstKernel(options: CommandOptions, effects: CommandEffects, c
   return { ...input, families: await liveDifference(kernel, input, effects) };
 }
 
-/** What differs in this host's kernel, for each family it has. Throws TroubleError when it has none. */
+/** What differs in this host's kernel, for each family. One that cannot be read says why, and the other is read. */
 export async function liveDifference(
   kernel: Kernel,
   input: Input,
   effects: CommandEffects,
 ): Promise<readonly FamilyDifference[]> {
-  const { config } = input;
-  const variant = await iptablesVariant(kernel, config);
+  const variant = await iptablesVariant(kernel, input.config);
   const families: FamilyDifference[] = [];
   for (const model of input.models) {
-    const { family } = model;
-    const reason = await unsupported(kernel, config.mode, family, variant);
-    if (reason !== undefined) {
-      skipFamily(model, reason, input.models, effects);
-      families.push(familyDifference({ ...model, servicePorts: [] }, { changes: [], scripts: [] }, []));
-      continue;
+    try {
+      families.push(await liveFamily(model, variant, kernel, input, effects));
+    } catch (error) {
+      families.push({ ...familyDifference(model, noPlan, []), error: (error as Error).message });
     }
-    const { backend } = backendFor(kernel, config.mode, { family, variant, counters: config.nfacct });
-    const plan = backend.plan(await backend.list(), backend.desired(model));
-    const leftovers = await findLeftovers(kernel, config.mode, { family, variant });
-    families.push(
-      familyDifference(
-        model,
-        plan,
-        leftovers.flatMap(({ objects }) => objects),
-      ),
-    );
   }
   return families;
 }
 
-/** A family that this host does not have is left out; when it has none of those asked for, nothing can be done. */
-export function skipFamily(
+async function liveFamily(
   model: ProxyModel,
-  reason: string,
-  all: readonly ProxyModel[],
+  variant: Variant,
+  kernel: Kernel,
+  input: Input,
   effects: CommandEffects,
-): void {
-  if (all.length === 1 || model.family === 'IPv4') throw new TroubleError(`${model.family}: ${reason}`);
-  effects.say(`warning: ${model.family} is left out: ${reason}`);
+): Promise<FamilyDifference> {
+  if (!(await hasFamily(model, variant, kernel, input, effects))) return familyDifference(model, noPlan, []);
+  const { mode, nfacct: counters } = input.config;
+  const { family } = model;
+  const { backend } = backendFor(kernel, mode, { family, variant, counters });
+  const plan = backend.plan(await backend.list(), backend.desired(model));
+  const leftovers = await findLeftovers(kernel, mode, { family, variant });
+  return familyDifference(
+    model,
+    plan,
+    leftovers.flatMap(({ objects }) => objects),
+  );
+}
+
+/** Of a family that was not looked at. */
+export const noPlan: BackendPlan = { changes: [], scripts: [], after: { parts: [] } };
+
+/** A host may be without IPv6: that is said, and no failure unless it alone was asked for. Throws TroubleError. */
+export async function hasFamily(
+  { family }: ProxyModel,
+  variant: Variant,
+  kernel: Kernel,
+  { config, models }: Input,
+  effects: CommandEffects,
+): Promise<boolean> {
+  const reason = await unsupported(kernel, config.mode, family, variant);
+  if (reason === undefined) return true;
+  if (models.length === 1 || family === 'IPv4') throw new TroubleError(reason);
+  effects.say(`warning: ${family} is left out: ${reason}`);
+  return false;
 }
 
 async function againstFile(path: string, options: CommandOptions, effects: CommandEffects, config: Config) {

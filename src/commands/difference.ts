@@ -10,6 +10,8 @@ export interface FamilyDifference {
   readonly shared: readonly SharedChange[];
   /** Objects of the other mode or variant that are still there. */
   readonly leftovers: readonly string[];
+  /** What kept this family from being read or written; what is known of it may be nothing. */
+  readonly error?: string;
 }
 
 export type SharedChange = Omit<Change, 'service'>;

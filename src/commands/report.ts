@@ -66,16 +66,18 @@ async function seenNode(kernel: Kernel, input: Input, effects: CommandEffects): 
   const live = await attempt('The packets below were walked through the desired rules', () =>
     livePrograms(kernel, config.ipFamilies),
   );
-  const differences = await attempt('The live rules could not be compared', () =>
-    liveDifference(kernel, input, effects),
-  );
+  const families = await attempt('The live rules could not be compared', () => liveDifference(kernel, input, effects));
+  const differences = families?.filter(({ family, error }) => {
+    if (error !== undefined) unseen.push(`The live rules of ${family} could not be compared: ${error}`);
+    return error === undefined;
+  });
   const findings = await attempt('This node could not be examined', () => examineNode(config, effects.env));
   const programs = live ?? desiredPrograms(config.mode, models);
   return {
     walk: { programs, ...surroundings(config, input) },
     rules: live === undefined ? 'desired' : 'live',
     unseen,
-    ...(differences === undefined ? {} : { differences }),
+    ...(differences === undefined || differences.length === 0 ? {} : { differences }),
     ...(findings === undefined ? {} : { findings }),
   };
 }
