@@ -1,4 +1,5 @@
 import { JSON_SCHEMA, Type, YAMLException, load } from 'js-yaml';
+import { looksLikeJson, readJson } from './json-syntax.ts';
 import type { Problem } from './problem.ts';
 import { positionsIn } from './yaml-position.ts';
 import type { FieldPath, Position } from './yaml-position.ts';
@@ -36,8 +37,9 @@ export class AmbiguousNumber {
 const maxAliasedNodes = 200_000;
 
 /**
- * Splits a text into its documents and parses each, so that an error in one hides none of the others. JSON is YAML.
- * Numbers and booleans are read as kubectl reads them, keys given twice are refused.
+ * Splits a text into its documents and parses each, so that an error in one hides none of the others. JSON is YAML,
+ * and JSON values may follow each other as `jq` prints them. Numbers and booleans are read as kubectl reads them, keys
+ * given twice are refused.
  */
 export function parseDocuments({ file, text }: ManifestText): {
   readonly documents: readonly ManifestDocument[];
@@ -45,7 +47,7 @@ export function parseDocuments({ file, text }: ManifestText): {
 } {
   const documents: ManifestDocument[] = [];
   const problems: Problem[] = [];
-  for (const chunk of chunks(text.startsWith('\uFEFF') ? text.slice(1) : text)) {
+  for (const chunk of parts(text.startsWith('\uFEFF') ? text.slice(1) : text)) {
     const document = documents.length + problems.length + 1;
     const positionInChunk = positionsIn(chunk.text, schema);
     const positionOf = (path: FieldPath): Position => {
@@ -88,6 +90,22 @@ function* chunks(text: string): Generator<Chunk> {
   }
 }
 
+/** The documents: what stands between `---` lines, and there each JSON value where one follows another. */
+function* parts(text: string): Generator<Chunk> {
+  for (const chunk of chunks(text)) {
+    if (looksLikeJson(chunk.text) && /\}\s*\{/.test(chunk.text)) yield* jsonValues(chunk);
+    else yield chunk;
+  }
+}
+
+function jsonValues({ text, line }: Chunk): readonly Chunk[] {
+  const { starts } = readJson(text);
+  return starts.map((start, index) => {
+    const place = placeOf(text, start);
+    return { text: ' '.repeat(place.column) + text.slice(start, starts[index + 1]), line: line + place.line };
+  });
+}
+
 function newlines(text: string): number {
   let count = 0;
   for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) count += 1;
@@ -125,18 +143,38 @@ function hasMoreNodes(value: unknown, limit: number): boolean {
 
 function syntaxProblem(error: unknown, chunk: Chunk): Omit<Problem, 'file' | 'document'> {
   if (!(error instanceof YAMLException)) throw error;
+  const { text } = chunk;
+  // Nested too deep is no mistake of JSON.
+  const isJson = looksLikeJson(text) && !error.reason.includes('nesting');
+  const mistake = isJson ? readJson(text).mistake : undefined;
+  if (mistake !== undefined)
+    return problemAt(chunk, placeOf(text, mistake.offset), `not valid JSON: ${mistake.message}`);
+  const message = `not valid ${looksLikeJson(text) ? 'JSON' : 'YAML'}: ${error.reason}`;
   // Errors of our own carry no mark.
   const mark = error.mark as YAMLException['mark'] | undefined;
-  const message = `not valid YAML: ${error.reason}`;
-  if (mark === undefined)
-    return { line: chunk.line + leadingLines(chunk.text), message, ...hintFor(chunk.text, error.reason) };
-  const lineText = (chunk.text.split('\n')[mark.line] ?? '').replace(/\r$/, '');
+  if (mark === undefined) return { line: chunk.line + leadingLines(text), message, ...hintFor(text, error.reason) };
+  return problemAt(chunk, mark, message, error.reason);
+}
+
+interface Place {
+  /** Both from 0. */
+  readonly line: number;
+  readonly column: number;
+}
+
+function placeOf(text: string, offset: number): Place {
+  const before = text.slice(0, offset);
+  return { line: newlines(before), column: offset - before.lastIndexOf('\n') - 1 };
+}
+
+function problemAt({ text, line }: Chunk, place: Place, message: string, reason = '') {
+  const lineText = (text.split('\n')[place.line] ?? '').replace(/\r$/, '');
   return {
-    line: chunk.line + mark.line,
-    column: mark.column + 1,
+    line: line + place.line,
+    column: place.column + 1,
     message,
-    excerpt: excerptOf(lineText, mark.column),
-    ...hintFor(chunk.text, error.reason, lineText),
+    excerpt: excerptOf(lineText, place.column),
+    ...hintFor(text, reason, lineText),
   };
 }
 
@@ -149,7 +187,7 @@ function excerptOf(lineText: string, column: number): [string, string] {
 function hintFor(text: string, reason: string, line = ''): { hint?: string } {
   if (text.includes('{{'))
     return { hint: 'this is a Helm template: render it first, for instance with `helm template`' };
-  if (/^ *\t/.test(line)) return { hint: 'YAML is indented with blanks, never with tabs' };
+  if (!looksLikeJson(text) && /^ *\t/.test(line)) return { hint: 'YAML is indented with blanks, never with tabs' };
   if (!reason.includes('indentation')) return {};
   const field = /^\s*(?:- )?(port|targetPort|nodePort|protocol|name)\s*:/.exec(line)?.[1];
   return field === undefined

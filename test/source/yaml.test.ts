@@ -17,6 +17,11 @@ describe('YAML', () => {
     ['a byte order mark', '\uFEFFa: 1\n', [{ a: 1 }]],
     ['directives and an end marker', '%YAML 1.2\n---\na: 1\n...\n', [{ a: 1 }]],
     ['JSON', '{"a": [1, "b", null, true]}', [{ a: [1, 'b', null, true] }]],
+    [
+      'JSON values one after the other',
+      '{"a": 1}\n{"b": "}{"}[{}] {\n"c": []\n}',
+      [{ a: 1 }, { b: '}{' }, [{}], { c: [] }],
+    ],
     ['dates as text', 'a: 2024-01-01T00:00:00Z\n', [{ a: '2024-01-01T00:00:00Z' }]],
     ['numbers of any base', 'a: [0x50, 0o17, 0b11, 8e1, -3, +4]\n', [{ a: [80, 15, 3, 80, -3, 4] }]],
     ['booleans as kubectl does', 'a: [yes, Off, true, "yes"]\n', [{ a: [true, false, true, 'yes'] }]],
@@ -114,6 +119,26 @@ describe('YAML', () => {
       },
     ]);
   });
+
+  const mistakes: readonly (readonly [string, string, string])[] = [
+    ['{\n "a": 1\n "b": 2}\n', '3:2', 'expected , or }, found "b"'],
+    ['{"a": [1,\n 2, }\n', '2:5', 'expected a value, found }'],
+    ['{"a": [1 x]', '1:10', 'expected , or ], found x'],
+    ['{"a": {"b": 1', '1:14', 'expected , or }, found the end'],
+    ['{"a" 1}', '1:6', 'expected :, found 1'],
+    ['{"a": 1, ]', '1:10', 'expected a name in double quotes, found ]'],
+    ['{"a": "x\\q"}', '1:7', 'a text in double quotes that does not end, or holds a line end or an unknown \\ escape'],
+    ['{"a": 1,\n"a": 2}', '2:1', 'duplicated mapping key'],
+    ['{"z": 1} {"a": 1}\n {"b": tru, }}\n', '2:8', 'expected a value, found tru'],
+  ];
+  for (const [text, place, message] of mistakes) {
+    it(`says where JSON goes wrong: ${JSON.stringify(text)}`, () => {
+      const { problems } = parseDocuments({ file: 'a.json', text });
+      expect(problems.map(({ line, column, message }) => [`${line}:${column}`, message])).to.deep.equal([
+        [place, `not valid JSON: ${message}`],
+      ]);
+    });
+  }
 
   const hints: readonly (readonly [string, string, RegExp])[] = [
     ['a tab', 'a:\n\tb: 1\n', /never with tabs/],
