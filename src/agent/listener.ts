@@ -57,7 +57,7 @@ export class Listener {
   #failed(cause: unknown): void {
     if (this.#isClosed) return;
     const { bind, clock, onFailure } = this.#options;
-    onFailure(new Error(`cannot listen on ${addressText(bind)}`, { cause }));
+    onFailure(new Error(`cannot listen on ${addressText(bind)}: ${(cause as Error).message}`, { cause }));
     this.#cancelRetry = clock.after(retryMs, () => {
       this.open();
     });

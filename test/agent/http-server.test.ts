@@ -219,7 +219,7 @@ describe('agent/http-server', () => {
     await eventually(() => failures.length === 1);
     await clock.advance(5000);
     await eventually(() => failures.length === 2);
-    expect(failures[0]!.message).to.equal(`cannot listen on 127.0.0.1:${port}`);
+    expect(failures[0]!.message).to.match(new RegExp(`^cannot listen on 127.0.0.1:${port}: listen EADDRINUSE`));
     expect((failures[0]!.cause as NodeJS.ErrnoException).code).to.equal('EADDRINUSE');
     await closeServer(holder);
     await clock.advance(5000);

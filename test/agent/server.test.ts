@@ -71,7 +71,11 @@ describe('agent/server', () => {
     const server = openServer({ ...defaults, bind, handler: () => plainAnswer(200, 'ok'), logger, onBindFailure });
     await heard;
     expect(lines[0]).to.match(/^Failed to listen; trying again every 5 s .*"address":"127.0.0.1:\d+"/);
-    expect(failures.map((error) => error.message)).to.deep.equal([`cannot listen on 127.0.0.1:${bind.port}`]);
+    const where = `127.0.0.1:${bind.port}`;
+    expect(failures).to.have.length(1);
+    expect(failures[0]!.message).to.equal(
+      `cannot listen on ${where}: listen EADDRINUSE: address already in use ${where}`,
+    );
     await server.close();
     await new Promise((resolve) => holder.close(resolve));
   });

@@ -83,6 +83,18 @@ describe('portwright run', function () {
     expect(await lab.rules()).to.include('10.0.0.5');
   });
 
+  it('ends when an address is taken and bindAddressHardFail is set, after an Event that says so', async () => {
+    await lab.api.tell({ order: 'listen', address: '127.0.0.1', port: 10256, word: 'taken' });
+    const agent = lab.start('--bind-address-hard-fail', '--healthz-bind-address', '127.0.0.1:10256');
+    expect(await agent.ended, agent.log()).to.equal(1);
+    const events = (await lab.api.tell({ order: 'events' })) as readonly Readonly<Record<string, unknown>>[];
+    const found = events.find(({ reason }) => reason === 'FailedToStartProxierHealthcheck');
+    expect(found).to.deep.include({ type: 'Warning', action: 'StartKubeProxy' });
+    expect(found?.note).to.match(
+      /^failed to start proxier healthz server: cannot listen on 127.0.0.1:10256: .*EADDRINUSE/,
+    );
+  });
+
   it('writes the effective configuration and ends', async () => {
     const path = join(lab.directory, 'written.yaml');
     const agent = lab.start('--write-config-to', path, '--proxy-mode', 'nftables');

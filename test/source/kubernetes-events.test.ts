@@ -71,7 +71,14 @@ describe('event recorder', () => {
     const [got] = server.events as [{ metadata: { name: string; namespace: string }; note: string }];
     expect(got.metadata.namespace).to.equal('default');
     expect(got.metadata.name).to.have.length(253);
-    expect(got.note).to.have.length(1024);
+    expect(Buffer.byteLength(got.note)).to.equal(1024);
+  });
+
+  it('counts a note in bytes, and cuts between characters', async () => {
+    recorder.record(event('→'.repeat(1000)));
+    await posted(1);
+    const [got] = server.events as [{ note: string }];
+    expect(got.note).to.match(/^→{340}…$/);
   });
 
   it('posts the same thing once in ten minutes', async () => {
@@ -101,17 +108,30 @@ describe('event recorder', () => {
     recorder.record(event('three'));
     await posted(1);
     expect(lines).to.have.length(1);
-    expect(lines[0]).to.match(/^warn cannot post Kubernetes Events, going on without.*403/);
+    expect(lines[0]).to.match(
+      /^warn cannot post Kubernetes Events, going on without.*403.*the verb create on this resource/,
+    );
   });
 
   it('does not wait for a server that hangs, nor when it is stopped', async () => {
     server.misbehave({ fault: { kind: 'hang' } });
     recorder.record(event('one'));
     await clock.runUntil('the request', () => server.requests.length === 1);
-    await recorder.stop();
+    let isStopped = false;
+    void recorder.stop().then(() => {
+      isStopped = true;
+    });
     recorder.record(event('two'));
-    await clock.run(500);
+    await clock.runUntil('its end', () => isStopped, { withinMs: 1100 });
     expect(server.requests).to.have.length(1);
     expect(lines).to.deep.equal([]);
+  });
+
+  it('still sends what was recorded before it is stopped: why the agent ends', async () => {
+    recorder.record(event('one'));
+    recorder.record(event('two'));
+    await recorder.stop();
+    recorder.record(event('three'));
+    expect(server.events).to.have.length(2);
   });
 });

@@ -46,10 +46,10 @@ export function apiError(
   answer: { status: number; body: string; retryAfter?: string | undefined },
 ): ApiError {
   const status = parseStatus(answer.body);
-  const message = status?.message ?? 'no explanation given';
+  const message = status?.message ?? plainWords(answer.body) ?? 'no explanation given';
   const detailsSeconds = status?.details?.retryAfterSeconds;
   const retryAfterMs = retryAfterHeaderMs(answer.retryAfter) ?? secondsMs(detailsSeconds);
-  const advice = adviceFor(answer.status);
+  const advice = adviceFor(answer.status, what);
   const text = `${what}: the API server answered ${answer.status}: ${printable(message)}${advice}`;
   const reason = isTooLarge(status) ? 'ResourceVersionTooLarge' : status?.reason;
   return new ApiError(text, {
@@ -89,6 +89,11 @@ function parseStatus(body: string): StatusBody | undefined {
   }
 }
 
+/** A body that is words, neither JSON nor a page for a browser. */
+function plainWords(body: string): string | undefined {
+  return /^\s*[^\s{[<]/.test(body) ? body.trim() : undefined;
+}
+
 function isTooLarge(status: StatusBody | undefined): boolean {
   const causes = status?.details?.causes;
   if (!Array.isArray(causes)) return false;
@@ -103,12 +108,14 @@ function secondsMs(seconds: unknown): number | undefined {
   return typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : undefined;
 }
 
-function adviceFor(status: number): string {
+function adviceFor(status: number, what: string): string {
   switch (status) {
     case 401:
       return '. Check the credentials: an expired token or certificate, or a kubeconfig of another cluster';
-    case 403:
-      return '. Bind the user to the ClusterRole system:node-proxier, or allow it the verbs list and watch on this resource';
+    case 403: {
+      const verbs = what.startsWith('create ') ? 'the verb create' : 'the verbs list and watch';
+      return `. Bind the user to the ClusterRole system:node-proxier, or allow it ${verbs} on this resource`;
+    }
     default:
       return status >= 300 && status < 400
         ? '. Redirects are not followed: give the address of the API server itself'

@@ -28,7 +28,7 @@ export interface EventRecord {
 /** Tells people through the API server, as far as that is possible: never blocks, never throws. */
 export interface EventRecorder {
   record(event: EventRecord): void;
-  /** Records nothing more, and waits for what is being sent. */
+  /** Records nothing more; what was recorded has a second to be sent. */
   stop(): Promise<void>;
 }
 
@@ -57,9 +57,12 @@ const burst = 25;
 const refillMs = 5000;
 const maxWaiting = 100;
 const sendTimeoutMs = 10_000;
-/** Limits of the API. */
-const maxNoteLength = 1024;
+/** For the Event that says why the agent ends. */
+const lastSendMs = 1000;
+/** Limits of the API; it counts a note in bytes. */
+const maxNoteBytes = 1024;
 const maxNameLength = 253;
+const maxInstanceLength = 128;
 
 /** A recorder that posts Events one after the other, repeats none, and gives up those it cannot post. */
 export function createEventRecorder(options: EventRecorderOptions, effects: EventEffects): EventRecorder {
@@ -70,6 +73,7 @@ class Recorder implements EventRecorder {
   readonly #options: EventRecorderOptions;
   readonly #effects: EventEffects;
   readonly #stop = new AbortController();
+  #isStopped = false;
   readonly #sentAt = new Map<string, number>();
   #waiting: EventRecord[] = [];
   #sending: Promise<void> | undefined;
@@ -84,7 +88,7 @@ class Recorder implements EventRecorder {
   }
 
   record(event: EventRecord): void {
-    if (this.#stop.signal.aborted || this.#isRepeated(event) || !this.#takeToken()) return;
+    if (this.#isStopped || this.#isRepeated(event) || !this.#takeToken()) return;
     if (this.#waiting.length >= maxWaiting) return;
     this.#waiting.push(event);
     this.#sending ??= this.#send().finally(() => {
@@ -93,9 +97,13 @@ class Recorder implements EventRecorder {
   }
 
   async stop(): Promise<void> {
-    this.#waiting = [];
-    this.#stop.abort();
+    this.#isStopped = true;
+    const cancel = this.#effects.clock.after(lastSendMs, () => {
+      this.#waiting = [];
+      this.#stop.abort();
+    });
     await this.#sending;
+    cancel();
   }
 
   #isRepeated(event: EventRecord): boolean {
@@ -166,12 +174,12 @@ class Recorder implements EventRecorder {
       // Microseconds, as the field's type has them.
       eventTime: this.#effects.date().toISOString().replace('Z', '000Z'),
       reportingController,
-      reportingInstance,
+      reportingInstance: reportingInstance.slice(0, maxInstanceLength),
       regarding,
       type,
       reason,
       action,
-      note: note.length > maxNoteLength ? `${note.slice(0, maxNoteLength - 1)}…` : note,
+      note: shortened(note),
     };
   }
 
@@ -182,4 +190,13 @@ class Recorder implements EventRecorder {
     const message = printable(error instanceof Error ? error.message : String(error));
     this.#effects.log.warn('cannot post Kubernetes Events, going on without', { error: message });
   }
+}
+
+function shortened(note: string): string {
+  const bytes = Buffer.from(note);
+  if (bytes.length <= maxNoteBytes) return note;
+  const end = '…';
+  // A character that is cut in two is decoded as a mark of its own.
+  const kept = bytes.subarray(0, maxNoteBytes - Buffer.byteLength(end)).toString('utf8');
+  return kept.replace(/\uFFFD+$/, '') + end;
 }
