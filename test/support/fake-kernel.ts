@@ -24,6 +24,9 @@ export class FakeKernel {
   refuses: string | undefined;
   /** Why it cannot be read. */
   listFailure: string | undefined;
+  /** Told of each commit of a script: the rules that went from a table, and those that came. */
+  onCommit: (change: { readonly gone: readonly string[]; readonly come: readonly string[] }) => void = () => undefined;
+  #kills = 0;
 
   backend(family: IPFamily = 'IPv4'): Backend {
     return createIptablesBackend(
@@ -54,10 +57,11 @@ export class FakeKernel {
       .join('');
   }
 
-  /** As `iptables-restore --noflush`. */
+  /** As `iptables-restore --noflush`; a killed one has committed none, one or two tables by then. */
   load(script: string): void {
     const kind = this.failure(script);
-    if (kind !== undefined) throw failed(kind);
+    if (kind !== undefined && kind !== 'killed') throw failed(kind);
+    let commitsLeft = kind === undefined ? Infinity : this.#kills++ % 3;
     let table = '';
     let chains = new Map<string, Chain>();
     for (const [index, line] of script.split('\n').entries()) {
@@ -65,11 +69,24 @@ export class FakeKernel {
       if (line.startsWith('*')) {
         table = line.slice(1);
         chains = copyOf(this.#tables.get(table) ?? builtIn());
-      } else if (line === 'COMMIT') this.#tables.set(table, chains);
-      else if (this.refuses !== undefined && line.includes(this.refuses)) throw failed('refused-line', index + 1);
+      } else if (line === 'COMMIT') {
+        if (commitsLeft-- === 0) throw failed('killed');
+        this.#commit(table, chains);
+      } else if (this.refuses !== undefined && line.includes(this.refuses)) throw failed('refused-line', index + 1);
       else this.#line(chains, line, index + 1);
     }
+    if (kind !== undefined) throw failed(kind);
     this.scripts.push(script);
+  }
+
+  #commit(table: string, chains: Map<string, Chain>): void {
+    const before = rulesOf(this.chains(table));
+    const after = rulesOf(chains);
+    this.#tables.set(table, chains);
+    this.onCommit({
+      gone: [...before].filter((rule) => !after.has(rule)),
+      come: [...after].filter((rule) => !before.has(rule)),
+    });
   }
 
   /** What somebody else does: one line of iptables' own language, with the table. */
@@ -109,6 +126,10 @@ export class FakeKernel {
       chains.delete(name);
     } else throw failed('internal', number);
   }
+}
+
+function rulesOf(chains: ReadonlyMap<string, { readonly rules: readonly string[] }>): ReadonlySet<string> {
+  return new Set([...chains.values()].flatMap(({ rules }) => rules));
 }
 
 function builtIn(): Map<string, Chain> {
