@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
-import { buildCli, goldenNode, manifest, textFile } from './support/cli.ts';
+import { buildCli, goldenNode, manifest, nobody, textFile } from './support/cli.ts';
 import type { Cli } from './support/cli.ts';
 import { goldenDirectory } from './support/golden.ts';
 import { createNamespace, withNamespace } from './support/namespace.ts';
@@ -122,13 +122,12 @@ describe('the portwright program and a kernel', function () {
     });
 
     it(`${place.name}: a user without rights is told so, and nothing changes`, async () => {
-      const prefix = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
       const own = { env: { ...env, PORTWRIGHT_RUNTIME_DIR: join(cli.directory, 'of-nobody') } };
       mkdirSync(own.env.PORTWRIGHT_RUNTIME_DIR, { recursive: true, mode: 0o700 });
       await namespace.shell(`chown 65534:65534 ${own.env.PORTWRIGHT_RUNTIME_DIR}`);
       for (const command of ['diff', 'apply']) {
         const { exitCode, stderr } = await cli.run([command, '-f', web, ...goldenNode, ...place.words], {
-          prefix: [...namespace.prefix, ...prefix],
+          prefix: [...namespace.prefix, ...nobody],
           ...own,
         });
         expect(exitCode, stderr).to.equal(2);

@@ -18,6 +18,7 @@ import { createRun } from '../../src/kernel/run.ts';
 import { createToolPaths } from '../../src/kernel/tool-paths.ts';
 import { createKernelLab } from '../kernel/lab.ts';
 import type { KernelLab } from '../kernel/lab.ts';
+import { nobody } from '../support/cli.ts';
 
 const program = join(import.meta.dirname, 'doctor-once.ts');
 
@@ -305,7 +306,7 @@ describe('portwright doctor', function () {
   });
 
   it('works without root, and says what it could not see', async () => {
-    const { findings } = await run('setpriv', '--reuid', '65534', '--clear-groups', '--no-new-privs');
+    const { findings } = await run(...nobody);
     const unseen = findings.filter(({ what }) => what.includes('could not be seen'));
     expect(unseen.map(({ code }) => code)).to.include('proxy-mode');
     expect(findings.find(({ code }) => code === 'rights')).to.include({ level: 'warning' });

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildCli } from '../support/cli.ts';
+import { buildCli, nobody } from '../support/cli.ts';
 import type { Cli } from '../support/cli.ts';
 import { createNamespace } from '../support/namespace.ts';
 import type { Namespace } from '../support/namespace.ts';
@@ -68,7 +68,7 @@ describe('apply and cleanup where the kernel does not take everything', function
 
   it('cleanup that may not read the rules does not say that none is there', async () => {
     const { exitCode, stderr } = await cli.run(['cleanup'], {
-      prefix: [...node.prefix, 'setpriv', '--reuid=65534', '--clear-groups'],
+      prefix: [...node.prefix, ...nobody],
       env: node.env,
     });
     expect(exitCode).to.equal(2);

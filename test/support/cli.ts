@@ -39,6 +39,20 @@ export function buildCli(): Cli {
   };
 }
 
+/**
+ * Put before a command: a user without rights, who may read every file, because the checkout and Node may be in a home
+ * directory that nobody else may enter.
+ */
+export const nobody: readonly string[] = [
+  'setpriv',
+  '--reuid=65534',
+  '--regid=65534',
+  '--clear-groups',
+  '--no-new-privs',
+  '--inh-caps=-all,+dac_read_search',
+  '--ambient-caps=-all,+dac_read_search',
+];
+
 /** A state of a cluster may be configured around a test; ours comes from nowhere but the command line. */
 const environment = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' };
 
