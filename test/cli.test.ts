@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { verbs } from '../src/commands/verbs.ts';
 import { version } from '../src/version.ts';
-import { buildCli, goldenNode as node, manifest, textFile } from './support/cli.ts';
+import { buildCli, goldenNode as node, manifest, nobody, textFile } from './support/cli.ts';
 import type { Cli, Surroundings } from './support/cli.ts';
 import { goldenDirectory } from './support/golden.ts';
 
@@ -93,6 +93,11 @@ describe('the portwright program', function () {
       ['a file that is not there', ['render', '-f', '/nowhere.yaml'], /^\/nowhere\.yaml:\n {2}no such file/],
       ['a listing that is not there', ['diff', '-f', web, '--live', '/nowhere'], /--live: cannot read \/nowhere/],
       ['a listing that is none', ['diff', '-f', web, '--live', web], /neither what iptables-save prints nor/],
+      ['a listing that is no text', ['diff', '-f', web, '--ruleset', process.execPath], /--ruleset: .* holds no text/],
+      ['two listings', ['diff', '-f', web, '--live', 'a', '--ruleset', 'b'], /--live and --ruleset: .* one of them/],
+      ['the kernel and a listing', ['explain', '--to', 'a:1', '--live', '--ruleset', 'b'], /--live and --ruleset: /],
+      ['standard input twice', ['diff', '-f', '-', '--live', '-'], /-f - and --live -: .* once only/],
+      ['standard input twice', ['explain', '-f', '-', '--ruleset', '-', '--to', 'a:1'], /-f - and --ruleset -: /],
       ['no destination', ['explain', '-f', web], /--to is missing/],
       ['a destination that is none', ['explain', '-f', web, '--to', 'node:99999'], /port from 1 to 65535/],
       ['a Service that is not there', ['explain', '-f', web, '--to', 'nobody:80'], /no Service default\/nobody/],
@@ -131,10 +136,7 @@ describe('the portwright program', function () {
   });
 
   describe('without privileges', () => {
-    const nobody =
-      process.getuid?.() === 0
-        ? ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--no-new-privs']
-        : [];
+    const prefix = process.getuid?.() === 0 ? nobody : [];
 
     for (const [what, args, exitCode] of [
       ['renders', ['render', '-f', 'web.yaml'], 0],
@@ -152,7 +154,7 @@ describe('the portwright program', function () {
           readFileSync(join(goldenDirectory, 'example-nodeport', 'iptables-v4.rules'), 'utf8'),
         );
         chmodSync(cwd, 0o555);
-        const answer = await run([...args, ...node], { prefix: nobody, cwd, env: { HOME: '/nonexistent' } });
+        const answer = await run([...args, ...node], { prefix, cwd, env: { HOME: '/nonexistent' } });
         expect([answer.exitCode, answer.stderr]).to.deep.equal([exitCode, '']);
       });
     }

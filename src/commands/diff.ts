@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { BackendPlan } from '../agent/backend.ts';
 import type { Config } from '../config/config.ts';
 import type { Variant } from '../kernel/iptables-tools.ts';
@@ -7,7 +6,7 @@ import type { CommandEffects, CommandOptions } from './command.ts';
 import { difference, familyDifference } from './difference.ts';
 import type { FamilyDifference } from './difference.ts';
 import { counted, differenceText, extent } from './difference-text.ts';
-import { TroubleError, UsageError } from './failure.ts';
+import { TroubleError } from './failure.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
 import type { Input } from './input.ts';
 import { backendFor, iptablesVariant, openKernel, unsupported } from './kernel.ts';
@@ -15,6 +14,7 @@ import type { Kernel } from './kernel.ts';
 import { findLeftovers } from './leftovers.ts';
 import { outputFormat, palette, printValue } from './output.ts';
 import { savedListing } from './saved-listing.ts';
+import { readSaved } from './saved-text.ts';
 
 /** Compares the live rules, or a saved listing, with what they should be. 0 same, 1 differs, 2 trouble. */
 export async function diff(options: CommandOptions, effects: CommandEffects): Promise<number> {
@@ -101,7 +101,7 @@ export async function hasFamily(
 }
 
 async function againstFile(path: string, options: CommandOptions, effects: CommandEffects, config: Config) {
-  const listing = savedListing(path, readSaved(path), config);
+  const listing = savedListing(path, await readSaved(path, options, effects), config);
   const input = await readInput(options, effects, config, undefined, listing.dropsInvalid);
   const families = input.models
     .filter(({ family }) => listing.families.includes(family))
@@ -110,12 +110,4 @@ async function againstFile(path: string, options: CommandOptions, effects: Comma
       return familyDifference(model, plan, leftovers);
     });
   return { ...input, families };
-}
-
-function readSaved(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new UsageError(`--live: cannot read ${path}: ${(error as Error).message}`);
-  }
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { ownFiles } from '../kernel/files.ts';
 import { createRun } from '../kernel/run.ts';
@@ -17,6 +16,7 @@ import { UsageError } from './failure.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
 import type { Input } from './input.ts';
 import { outputFormat, printValue } from './output.ts';
+import { readSaved } from './saved-text.ts';
 
 /**
  * Walks one packet, or one for each kind of client, through the desired rules, the kernel's (`--live`) or a saved
@@ -27,10 +27,14 @@ export async function explain(options: CommandOptions, effects: CommandEffects):
   const [to, from, inInterface] = ['to', 'from', 'inInterface'].map((name) => textOption(options, name));
   if (to === undefined) throw new UsageError('--to is missing: IP:PORT, node:NODEPORT or [NAMESPACE/]SERVICE:PORT');
   const config = await readConfig(options, effects);
+  const { rulesetFile: file } = options;
+  const saved = file === undefined ? undefined : { file, text: await readSaved(file, options, effects) };
   const run = createRun({ paths: createToolPaths(effects.env['PATH']) });
   const facts = options.own['live'] === true ? factsOfHost(run) : undefined;
+  if (saved !== undefined && !needsState(options, effects, config) && config.nodeAddresses === undefined)
+    effects.say('note: without -f or --node-addresses the addresses of this host are taken for those of the node');
   const state = needsState(options, effects, config) ? await readInput(options, effects, config, facts) : undefined;
-  const programs = await programsFor(options, run, config, state);
+  const programs = await programsFor(saved, options, run, config, state);
   const question = {
     to,
     namespace: config.namespace,
@@ -60,24 +64,15 @@ function needsState(options: CommandOptions, effects: CommandEffects, config: Co
 }
 
 async function programsFor(
+  saved: { readonly file: string; readonly text: string } | undefined,
   options: CommandOptions,
   run: Run,
   config: Config,
   state: Input | undefined,
 ): Promise<readonly Program[]> {
-  if (options.rulesetFile !== undefined) {
-    return dumpPrograms(readDump(options.rulesetFile), options.rulesetFile, config.ipFamilies);
-  }
+  if (saved !== undefined) return dumpPrograms(saved.text, saved.file, config.ipFamilies);
   if (options.own['live'] !== true) return desiredPrograms(config.mode, state?.models ?? []);
   return livePrograms({ run, files: ownFiles }, config.ipFamilies);
-}
-
-function readDump(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new UsageError(`--ruleset: cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }
 
 async function printAnswers(

@@ -3,7 +3,7 @@ import { attributeName, flags, normalizeArguments } from '../config/flags.ts';
 import { formatProblem } from '../source/problem.ts';
 import { version } from '../version.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
-import { InputError } from './failure.ts';
+import { InputError, UsageError } from './failure.ts';
 import { verbs } from './verbs.ts';
 import type { Verb } from './verbs.ts';
 
@@ -71,9 +71,16 @@ function sharedOptions({ takes, formats }: Verb): Option[] {
       : []),
     ...(has('keepGoing') ? [new Option('--keep-going', 'leave out what is refused and do the rest')] : []),
     ...(has('dryRun') ? [new Option('--dry-run', 'print what would be done and do nothing')] : []),
-    ...(has('live') ? [new Option('--live <file>', 'a saved iptables-save or nft list instead of the kernel')] : []),
+    ...(has('live')
+      ? [new Option('--live <file>', 'a saved iptables-save or nft list instead of the kernel; - for standard input')]
+      : []),
     ...(has('ruleset')
-      ? [new Option('--ruleset <file>', has('live') ? 'the same as --live' : 'a saved iptables-save or nft list')]
+      ? [
+          new Option(
+            '--ruleset <file>',
+            has('live') ? 'the same as --live' : 'a saved iptables-save or nft list; - for standard input',
+          ),
+        ]
       : []),
     ...(has('output')
       ? [new Option('-o, --output <format>', ['text', 'json', 'yaml', ...(formats ?? [])].join(', ')).default('text')]
@@ -97,10 +104,11 @@ function collect(value: string, previous: readonly string[] | undefined): string
 
 function commandOptions(command: Commander, given: readonly unknown[]): CommandOptions {
   const values: Record<string, unknown> = command.opts();
-  const saved = [values['live'], values['ruleset']].find((value) => typeof value === 'string');
+  const filenames = (values['filename'] ?? []) as string[];
+  const saved = savedListing(values, filenames);
   const names = flags.map(({ name }) => attributeName(name));
   return {
-    filenames: (values['filename'] ?? []) as string[],
+    filenames,
     recursive: values['recursive'] === true,
     allowEmpty: values['allowEmpty'] === true,
     keepGoing: values['keepGoing'] === true,
@@ -111,6 +119,19 @@ function commandOptions(command: Commander, given: readonly unknown[]): CommandO
     own: values,
     words: given.filter((word): word is string => typeof word === 'string'),
   };
+}
+
+/** The file that `--live` or `--ruleset` names; `--live` alone means the kernel where it takes no file. */
+function savedListing({ live, ruleset }: Record<string, unknown>, filenames: readonly string[]): string | undefined {
+  if (live !== undefined && ruleset !== undefined) {
+    throw new UsageError('--live and --ruleset: the rules can only come from one of them');
+  }
+  const saved = [live, ruleset].find((value) => typeof value === 'string');
+  if (saved === '-' && filenames.includes('-')) {
+    const option = live === undefined ? '--ruleset' : '--live';
+    throw new UsageError(`-f - and ${option} -: standard input can be read once only; save one of them to a file`);
+  }
+  return saved;
 }
 
 /** What happened, for a person. A stack only for what should never happen. */
