@@ -186,6 +186,16 @@ describe('the commands of the portwright program', function () {
       }
     });
 
+    it('reads the listing from standard input', async () => {
+      const listing = { stdin: readFileSync(rules('example-nodeport', 'iptables-v4.rules'), 'utf8') };
+      const args = ['diff', '-f', web, ...node, '--ip-family', 'IPv4'];
+      for (const option of ['--live', '--ruleset']) {
+        expect(await run([...args, option, '-'], listing)).to.deep.equal({ exitCode: 0, stdout: '', stderr: '' });
+      }
+      const explained = await run(['explain', ...node, '--ruleset', '-', '--to', '172.18.0.11:30007'], listing);
+      expect(explained.stdout).to.include('delivered to an endpoint');
+    });
+
     it('shows what differs by Service, exits 1, and tells the same as JSON', async () => {
       const args = [
         'diff',
@@ -275,6 +285,30 @@ describe('the commands of the portwright program', function () {
         '192.0.2.7',
       ];
       expect((await json(words))['verdict']).to.equal('endpoint');
+    });
+
+    it('explain: says what it does not know where nothing tells which pods are here', async () => {
+      const words = (name: string) => [
+        ...['explain', '--ruleset', join(goldenDirectory, 'example-nodeport', name), '--node-addresses', '172.18.0.11'],
+        ...['--to', '172.18.0.11:30007', '--from'],
+      ];
+      for (const name of ['iptables-v4.rules', 'nftables-v4.nft']) {
+        for (const [from, source, seen] of [
+          ['172.18.0.11', 'kept', 'sees 172.18.0.11, unless it is a pod of this node: '],
+          ['192.0.2.7', 'snat', 'sees 172.18.0.11 or another address of this node instead of 192.0.2.7: '],
+        ] as const) {
+          const { endpoints } = await json([...words(name), from]);
+          for (const one of endpoints as object[]) expect(one).to.include({ source, sourceAssumed: true });
+          expect((await run([...words(name), from])).stdout).to.include(seen);
+        }
+      }
+      const known = ['explain', '-f', web, ...node, '--to', 'node:30007', '--from', '172.18.0.11'];
+      const withNode = file(
+        'node.yaml',
+        'apiVersion: v1\nkind: Node\nmetadata: { name: node-1 }\nspec: { podCIDR: 10.244.1.0/24 }\n',
+      );
+      const { endpoints } = await json([...known, '-f', withNode]);
+      for (const one of endpoints as object[]) expect(one).to.not.have.property('sourceAssumed');
     });
 
     it('ports: exits 1 when two want one port', async () => {

@@ -126,9 +126,16 @@ function reachedText(endpoint: ReachedEndpoint, answer: Answer): string {
 
 /** The source address that an endpoint sees, and why. */
 export function seenText(endpoint: ReachedEndpoint, { client, frontend }: Answer): string {
-  if (endpoint.source === 'kept') return `sees ${client.address.text}, the client's own address`;
+  const isAssumed = endpoint.sourceAssumed === true;
+  if (endpoint.source === 'kept') {
+    const so = isAssumed
+      ? 'unless it is a pod of this node: their ranges are not known here'
+      : "the client's own address";
+    return `sees ${client.address.text}, ${so}`;
+  }
   if (endpoint.source === 'any') return 'is this node itself';
-  const seen = endpoint.sourceAddress ?? "this node's address";
+  const known = endpoint.sourceAddress ?? "this node's address";
+  const seen = isAssumed ? `${known} or another address of this node` : known;
   if (client.address.text === endpoint.address)
     return `sees ${seen}: the client is this very endpoint, answers must not go direct`;
   const why =

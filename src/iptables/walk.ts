@@ -1,6 +1,7 @@
 import { objectId, objectsOf } from '../ruleset/ruleset.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import { onlyAddress, parseAddress } from '../ruleset/walk-address.ts';
+import { masqueraded } from '../ruleset/walk-host.ts';
 import type {
   BaseChain,
   Branch,
@@ -156,10 +157,8 @@ function translation(target: Translation, state: WalkState): Change {
       return { ...loopback(state), port: target.port ?? state.port, isDestinationChanged: true };
     case 'snat':
       return { source: target.address, isSourceChanged: true };
-    case 'masquerade': {
-      const source = state.host.sourceFor(state.destination);
-      return source === undefined ? { isSourceChanged: true, isSourceKnown: false } : { source, isSourceChanged: true };
-    }
+    case 'masquerade':
+      return masqueraded(state);
   }
 }
 

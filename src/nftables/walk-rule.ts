@@ -1,4 +1,5 @@
 import { parseAddress } from '../ruleset/walk-address.ts';
+import { masqueraded } from '../ruleset/walk-host.ts';
 import { matchesInterface } from '../ruleset/walk-program.ts';
 import type { Branch, Change, Then, WalkState } from '../ruleset/walk-program.ts';
 import { lookUp } from './rule-elements.ts';
@@ -202,9 +203,4 @@ function translated(
       ? { destination: address, port, isDestinationChanged: true }
       : { source: address, isSourceChanged: true };
   return ended(changed(progress, change, share), accept);
-}
-
-function masqueraded(state: WalkState): Change {
-  const source = state.host.sourceFor(state.destination);
-  return source === undefined ? { isSourceChanged: true, isSourceKnown: false } : { source, isSourceChanged: true };
 }

@@ -1,13 +1,13 @@
 import { contains, parseAddress, parseRange } from './walk-address.ts';
 import type { Address } from './walk-address.ts';
-import type { Host } from './walk-program.ts';
+import type { Change, Host, OwnSource, WalkState } from './walk-program.ts';
 
 export interface HostFacts {
   /** All addresses of the node's interfaces. */
   readonly addresses: readonly string[];
   /** The node's own addresses, one of each family: what packets to other nodes carry. */
   readonly primaryAddresses: readonly string[];
-  /** The ranges of the pods on this node. */
+  /** The ranges of the pods on this node; none where they are not known. */
   readonly podCIDRs: readonly string[];
 }
 
@@ -24,11 +24,22 @@ export function hostOf(facts: HostFacts): Host {
   const own = new Set([...addresses, ...primaries].map((address) => address.text));
   const isLocal = (address: Address): boolean =>
     own.has(address.text) || loopback.some((range) => contains(range, address));
-  const sourceFor = (destination: Address): Address | undefined => {
-    if (isLocal(destination)) return destination;
+  const sourceFor = (destination: Address): OwnSource | undefined => {
+    if (isLocal(destination)) return { address: destination, isAssumed: false };
     const podRange = podRanges.find((range) => contains(range, destination));
-    if (podRange !== undefined) return addresses.find((address) => contains(podRange, address));
-    return primaries.find((address) => address.isV6 === destination.isV6);
+    const address =
+      podRange === undefined
+        ? primaries.find(({ isV6 }) => isV6 === destination.isV6)
+        : addresses.find((own) => contains(podRange, own));
+    return address && { address, isAssumed: podRanges.every(({ isV6 }) => isV6 !== destination.isV6) };
   };
   return { isLocal, sourceFor };
+}
+
+/** What masquerading does to a packet. */
+export function masqueraded({ host, destination }: WalkState): Change {
+  const source = host.sourceFor(destination);
+  return source === undefined
+    ? { isSourceChanged: true, isSourceKnown: false }
+    : { source: source.address, isSourceChanged: true, isSourceAssumed: source.isAssumed };
 }

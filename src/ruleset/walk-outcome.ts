@@ -20,6 +20,8 @@ export interface ReachedEndpoint {
   readonly source: SeenSource;
   /** The address seen, when known. */
   readonly sourceAddress?: string;
+  /** True where an address of the node is seen that would be another one, were the endpoint a pod of this node. */
+  readonly sourceAssumed?: true;
 }
 
 export interface Outcome {
@@ -117,6 +119,7 @@ function endpointsOf(ends: readonly WalkEnd[]): readonly ReachedEndpoint[] {
       probability,
       source,
       ...(state.isSourceKnown ? { sourceAddress: state.source.text } : {}),
+      ...(state.isSourceAssumed && source !== 'any' ? { sourceAssumed: true as const } : {}),
     });
   }
   return [...reached.values()].sort(

@@ -20,7 +20,14 @@ export interface Host {
   /** The address belongs to this node, loopback included. */
   readonly isLocal: (address: Address) => boolean;
   /** The address that masquerading puts on a packet to `destination`, when known. */
-  readonly sourceFor: (destination: Address) => Address | undefined;
+  readonly sourceFor: (destination: Address) => OwnSource | undefined;
+}
+
+/** An address of the node, as the source of a packet. */
+export interface OwnSource {
+  readonly address: Address;
+  /** Only if `destination` is no pod of this node: that cannot be told here. */
+  readonly isAssumed: boolean;
 }
 
 export type Hook = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting';
@@ -43,6 +50,8 @@ export interface WalkState {
   readonly isSourceChanged: boolean;
   /** False after masquerading to an address that the host's routes decide and the walker does not know. */
   readonly isSourceKnown: boolean;
+  /** After masquerading to an address that would be another one for a pod of this node. */
+  readonly isSourceAssumed: boolean;
   /** A rule on the way remembers which endpoint a client got. */
   readonly hasAffinity: boolean;
   /** Probability of getting here. */
@@ -88,6 +97,7 @@ export type Change = Partial<
     | 'isDestinationChanged'
     | 'isSourceChanged'
     | 'isSourceKnown'
+    | 'isSourceAssumed'
     | 'hasAffinity'
   >
 >;

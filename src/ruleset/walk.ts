@@ -48,6 +48,7 @@ function startOf(packet: Packet, host: Host): WalkState {
     isDestinationChanged: false,
     isSourceChanged: false,
     isSourceKnown: true,
+    isSourceAssumed: false,
     hasAffinity: false,
     share: 1,
     trail: undefined,
