@@ -50,7 +50,7 @@ function valueEnd(text: string, start: number): number | JsonMistake {
   for (let at = start; ; at = blanksAt(text, at)) {
     token.lastIndex = at;
     const found = token.exec(text)?.[0];
-    const next = found === undefined ? undefined : nextAfter(found, expected, open);
+    const next: Expectation | 'end' | undefined = found === undefined ? undefined : nextAfter(found, expected, open);
     if (found === undefined || next === undefined) return mistakeAt(text, at, expected);
     at += found.length;
     if (next === 'end') return at;

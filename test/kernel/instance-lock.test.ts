@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createFollow } from '../../src/kernel/follow.ts';
 import { openHost, type Host } from '../../src/kernel/host.ts';
-import { claimInstance } from '../../src/kernel/instance-lock.ts';
+import { claimInstance, claimTurn, instanceHolder, turnHolder } from '../../src/kernel/instance-lock.ts';
 import { rejection } from './lab.ts';
 
 describe('the claim of a node', function () {
@@ -39,6 +39,25 @@ describe('the claim of a node', function () {
     holder.kill('SIGKILL');
     const claim = await claimWhenFree();
     claim.release();
+  });
+
+  it('tells others who runs, without a try of their own', async () => {
+    expect(await instanceHolder(host)).to.equal(undefined);
+    const claim = await claimInstance(host, ignore);
+    expect(await instanceHolder(host)).to.have.property('pid', process.pid);
+    if (claim.isOurs) claim.release();
+  });
+
+  it('is not the turn to change rules, which is waited for', async () => {
+    const first = await claimTurn(host, 0);
+    expect(await claimTurn(host, 1)).to.have.nested.property('holder.pid', process.pid);
+    const second = claimTurn(host, 60);
+    expect(await turnHolder(host)).to.have.property('pid', process.pid);
+    if (first.isOurs) first.release();
+    const claim = await second;
+    expect(claim.isOurs).to.equal(true);
+    if (claim.isOurs) claim.release();
+    (await claimWhenFree()).release();
   });
 
   it('cannot be made without flock, and the error says so', async () => {
