@@ -57,8 +57,8 @@ interface Served {
   /** `namespace/name`. */
   readonly key: string;
   readonly ports: readonly UnresolvedPort[];
-  slices?: readonly EndpointSlice[];
-  location?: Location;
+  slices: readonly EndpointSlice[] | undefined;
+  location: Location | undefined;
   resolved: readonly ServicePort[];
   endpointCount: number;
   warnings: readonly Warning[];
@@ -120,8 +120,19 @@ function servedOf(service: Service, ports: readonly UnresolvedPort[], memory: Me
   const known = memory.served.get(service);
   if (known?.ports === ports) return known;
   const { namespace = '', name } = service.metadata;
-  const key = `${namespace}/${name}`;
-  const served: Served = { namespace, name, key, ports, resolved: [], endpointCount: 0, warnings: [] };
+  // Of a key made with a template V8 keeps the pieces beside the whole.
+  const key = [namespace, name].join('/');
+  const served: Served = {
+    namespace,
+    name,
+    key,
+    ports,
+    slices: undefined,
+    location: undefined,
+    resolved: [],
+    endpointCount: 0,
+    warnings: [],
+  };
   memory.served.set(service, served);
   return served;
 }

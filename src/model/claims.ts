@@ -65,7 +65,7 @@ export class ClaimRegister {
     for (const ports of present) if (!this.#known.has(ports)) this.#count(ports, 1);
     this.#known = present;
     if (this.#contested.size === 0) return [];
-    return claimants.filter(({ ports }) => keysOf(ports).some((key) => this.#contested.has(key)));
+    return claimants.filter(({ ports }) => [...keysOf(ports)].some((key) => this.#contested.has(key)));
   }
 
   #count(ports: readonly UnresolvedPort[], difference: 1 | -1): void {
@@ -79,23 +79,18 @@ export class ClaimRegister {
   }
 }
 
-const claimKeys = new WeakMap<readonly UnresolvedPort[], readonly string[]>();
-
 /** Each claim of a Service once: its own ports may share an address. */
-function keysOf(ports: readonly UnresolvedPort[]): readonly string[] {
-  const known = claimKeys.get(ports);
-  if (known !== undefined) return known;
+function keysOf(ports: readonly UnresolvedPort[]): ReadonlySet<string> {
   const keys = ports.flatMap((port) => [
     ...[port.clusterIP, ...port.externalIPs, ...port.loadBalancerIPs].map((address) => addressKey(port, address)),
     ...(port.nodePort === undefined ? [] : [nodePortKey(port)]),
   ]);
-  const distinct = [...new Set(keys)];
-  claimKeys.set(ports, distinct);
-  return distinct;
+  return new Set(keys);
 }
 
 function addressKey(port: UnresolvedPort, address: string): string {
-  return `${address} ${port.protocol} ${port.port}`;
+  // Of a key made with a template V8 keeps the pieces beside the whole.
+  return [address, port.protocol, port.port].join(' ');
 }
 
 function nodePortKey(port: UnresolvedPort): string {

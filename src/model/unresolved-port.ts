@@ -48,7 +48,7 @@ export function unresolvedPorts(service: Service, options: ModelOptions): Unreso
     return { ports: [], warnings };
   }
   const clusterIP = clusterIPOf(service, options.family, warn);
-  if (clusterIP === undefined) return { ports: [], warnings };
+  if (clusterIP === undefined) return warnings.length === 0 ? notOfFamily : { ports: none, warnings };
 
   const common = {
     family: options.family,
@@ -69,6 +69,8 @@ export function unresolvedPorts(service: Service, options: ModelOptions): Unreso
 }
 
 const none: readonly never[] = [];
+/** What nearly every Service is to the family that it is not of. */
+const notOfFamily: UnresolvedPorts = { ports: none, warnings: none };
 
 /** One empty list for all: thousands of empty arrays weigh megabytes. */
 function shared<Item>(items: readonly Item[]): readonly Item[] {

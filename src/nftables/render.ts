@@ -163,10 +163,12 @@ function elementsObject(table: string, name: string, lines: readonly string[]): 
   const container = containers.get(name);
   if (container === undefined)
     throw new Error(`unreachable: elements for ${name}, which is no set or map of the table`);
+  // Field by field: what a copy by spreading brings stands in a second object.
   return {
     id: containerId(table, container),
     table,
-    ...container,
+    kind: container.kind,
+    name: container.name,
     isOwned: true,
     definition: noLines,
     // An array that grew by one at a time keeps room for many more; this one stays as long as the service port.

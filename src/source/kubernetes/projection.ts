@@ -20,7 +20,8 @@ import { serviceNameLabel } from '../objects.ts';
 
 /** A Service, or nothing when it has no name. */
 export function projectService(raw: unknown): Service | undefined {
-  const metadata = projectMetadata(raw, {});
+  const creationTimestamp = word(record(record(raw)?.metadata)?.creationTimestamp);
+  const metadata = projectMetadata(raw, { creationTimestamp });
   if (metadata === undefined) return undefined;
   const spec = record(record(raw)?.spec);
   const ingress = list(record(record(record(raw)?.status)?.loadBalancer)?.ingress, projectIngress);
@@ -42,7 +43,7 @@ export function projectSlice(raw: unknown): EndpointSlice | undefined {
     metadata,
     addressType: word(slice?.addressType) ?? '',
     endpoints: list(slice?.endpoints, projectEndpoint) ?? [],
-    ports: list(slice?.ports, projectSlicePort) ?? [],
+    ports: shared(knownPorts, list(slice?.ports, projectSlicePort) ?? []),
   };
 }
 
@@ -83,21 +84,22 @@ type Raw = Readonly<Record<string, unknown>>;
 
 function projectMetadata(
   raw: unknown,
-  extra: { readonly labels?: Readonly<Record<string, string>> | undefined },
+  extra: {
+    readonly creationTimestamp?: string | undefined;
+    readonly labels?: Readonly<Record<string, string>> | undefined;
+  },
 ): ObjectMeta | undefined {
   const metadata = record(record(raw)?.metadata);
   const name = text(metadata?.name);
   if (name === undefined || name === '') return undefined;
-  return {
+  return defined({
     name,
-    ...defined({
-      namespace: word(metadata?.namespace),
-      uid: text(metadata?.uid),
-      creationTimestamp: word(metadata?.creationTimestamp),
-      deletionTimestamp: text(metadata?.deletionTimestamp),
-      labels: extra.labels,
-    }),
-  };
+    namespace: word(metadata?.namespace),
+    uid: text(metadata?.uid),
+    creationTimestamp: extra.creationTimestamp,
+    labels: extra.labels,
+    deletionTimestamp: text(metadata?.deletionTimestamp),
+  });
 }
 
 function projectServiceSpec(spec: Raw | undefined): ServiceSpec {
@@ -121,16 +123,14 @@ function projectServiceSpec(spec: Raw | undefined): ServiceSpec {
 function projectServicePort(raw: unknown): ServicePortSpec | undefined {
   const port = record(raw);
   if (port === undefined) return undefined;
-  return {
+  return defined({
     // A port without a number is kept, so that the model can say what is wrong with it.
     port: number(port.port) ?? 0,
-    ...defined({
-      name: word(port.name),
-      protocol: word(port.protocol),
-      targetPort: number(port.targetPort) ?? word(port.targetPort),
-      nodePort: number(port.nodePort),
-    }),
-  };
+    name: word(port.name),
+    protocol: word(port.protocol),
+    targetPort: number(port.targetPort) ?? word(port.targetPort),
+    nodePort: number(port.nodePort),
+  });
 }
 
 function projectIngress(raw: unknown): LoadBalancerIngress | undefined {
@@ -161,19 +161,15 @@ type Hints = NonNullable<SliceEndpoint['hints']>;
 
 /** There are few combinations and many endpoints: equal conditions are one object. */
 const knownConditions = new Map<string, Conditions>();
+/** Most slices have one of few lists of ports. */
+const knownPorts = new Map<string, readonly SlicePort[]>();
 
 function projectConditions(raw: Raw | undefined): Conditions | undefined {
   if (raw === undefined) return undefined;
   const ready = boolean(raw.ready);
   const serving = boolean(raw.serving);
   const terminating = boolean(raw.terminating);
-  const key = `${ready} ${serving} ${terminating}`;
-  let known = knownConditions.get(key);
-  if (known === undefined) {
-    known = Object.freeze(defined({ ready, serving, terminating }));
-    knownConditions.set(key, known);
-  }
-  return known;
+  return shared(knownConditions, defined({ ready, serving, terminating }));
 }
 
 function projectHints(raw: Raw | undefined): Hints | undefined {
@@ -214,7 +210,8 @@ function list<T>(value: unknown, project: (item: unknown) => T | undefined): rea
     const projected = project(item);
     if (projected !== undefined) items.push(projected);
   }
-  return items;
+  // An array that grew by one at a time keeps room for many more; this one stays as long as its object.
+  return items.slice();
 }
 
 function text(value: unknown): string | undefined {
@@ -231,15 +228,23 @@ function boolean(value: unknown): boolean | undefined {
 
 /** Strings that thousands of objects repeat, each kept once. */
 const words = new Map<string, string>();
-const maxWords = 20_000;
+const maxKnown = 20_000;
 
 /** A string from a small vocabulary: namespace, protocol, port name, node, zone. */
 function word(value: unknown): string | undefined {
-  if (typeof value !== 'string') return undefined;
-  const known = words.get(value);
-  if (known !== undefined) return known;
-  if (words.size >= maxWords) words.clear();
-  words.set(value, value);
+  return typeof value === 'string' ? once(words, value, value) : undefined;
+}
+
+/** The one object for all that say the same. */
+function shared<T extends object>(known: Map<string, T>, value: T): T {
+  return once(known, JSON.stringify(value), Object.freeze(value));
+}
+
+function once<T>(known: Map<string, T>, key: string, value: T): T {
+  const first = known.get(key);
+  if (first !== undefined) return first;
+  if (known.size >= maxKnown) known.clear();
+  known.set(key, value);
   return value;
 }
 

@@ -136,7 +136,7 @@ function withChanges(
 ): readonly EndpointSlice[] {
   const kept = slices.filter((slice) => !changes.has(slice.metadata.name));
   const added = [...changes.values()].filter((slice) => slice !== undefined);
-  return [...kept, ...added].sort(byNamespaceAndName);
+  return [...kept, ...added].toSorted(byNamespaceAndName);
 }
 
 function placeOf<T extends StoredObject>(object: T, sorted: readonly T[]): number {

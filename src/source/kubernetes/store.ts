@@ -84,7 +84,8 @@ export class Store<T extends StoredObject> {
 
 /** `namespace/name`, or `/name` for cluster-scoped objects. */
 export function objectKey({ metadata }: StoredObject): string {
-  return `${metadata.namespace ?? ''}/${metadata.name}`;
+  // Of a key made with a template V8 keeps the pieces beside the whole.
+  return [metadata.namespace, metadata.name].join('/');
 }
 
 function isOther(known: StoredObject, object: StoredObject): boolean {
