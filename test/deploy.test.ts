@@ -291,6 +291,7 @@ describe('deploy', () => {
         const counters = () => Promise.resolve(undefined);
         const recorder = await createMetrics({
           mode,
+          families: 2,
           version: '0',
           now: () => 0,
           readiness: () => new Map(),

@@ -22,7 +22,7 @@ import { nodeWait } from './node-wait.ts';
 import type { Clock } from './runner.ts';
 import { ServiceHealthServers, serviceHealthAddresses, serviceHealthChecks } from './service-health.ts';
 import type { StaleFlow } from './stale-flows.ts';
-import type { EndpointTrigger, StateSource } from './state-source.ts';
+import type { StateChange, StateSource } from './state-source.ts';
 import { fewOf } from './sync-report.ts';
 import { WarningReports } from './warning-reports.ts';
 
@@ -113,8 +113,8 @@ export class Agent {
       this.#interfaces = addresses;
       void this.#hostChanged();
     });
-    const unsubscribe = source.onChange(({ triggers }) => {
-      this.#stateChanged(triggers);
+    const unsubscribe = source.onChange((change) => {
+      this.#stateChanged(change);
     });
     this.#stoppers.push(
       () => monitor?.stop(),
@@ -253,9 +253,9 @@ export class Agent {
     this.#request();
   }
 
-  #stateChanged(triggers: readonly EndpointTrigger[]): void {
+  #stateChanged({ triggers, services = 0, slices = 0 }: StateChange): void {
     const { metrics, health, source, isStandalone } = this.#options;
-    for (const [index] of triggers.entries()) metrics.endpointsChanged(index + 1);
+    metrics.changesWait({ services, slices });
     for (const { reports } of this.#parts) reports.noteTriggers(triggers);
     if (!isStandalone) health.setNode(source.snapshot()?.node);
     this.#request();

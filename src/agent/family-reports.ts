@@ -44,7 +44,7 @@ export class FamilyReports implements FamilyHandlers {
 
   constructor(options: FamilyReportsOptions) {
     this.#options = options;
-    this.#latency = new ProgrammingLatency(options.family);
+    this.#latency = new ProgrammingLatency(options.family, options.date());
   }
 
   noteTriggers(triggers: readonly EndpointTrigger[]): void {

@@ -7,6 +7,8 @@ import { registerProcessMetrics } from './process-metrics.ts';
 
 export interface MetricsOptions {
   readonly mode: MetricsMode;
+  /** How many families are worked on. */
+  readonly families: number;
   /** Our version, without `v`. */
   readonly version: string;
   /** Seconds since the epoch. */
@@ -142,16 +144,17 @@ export class Metrics {
     this.#kube.noLocalEndpoints.set({ ip_family: family, traffic_policy: policy }, count);
   }
 
-  /** A Service event arrived; `pending` Services wait for the next sync. */
-  serviceChanged(pending: number): void {
-    this.#kube.serviceChanges.inc();
-    this.#kube.serviceChangesPending.set(pending);
+  /** So many objects of a resource came from the API server, also those that changed nothing. */
+  received(resource: string, count: number): void {
+    // kube-proxy counts a Service once for each family, a slice for its own.
+    if (resource === 'services') this.#kube.serviceChanges.inc(count * this.#options.families);
+    if (resource === 'endpointslices') this.#kube.endpointChanges.inc(count);
   }
 
-  /** An EndpointSlice event arrived; `pending` slices wait for the next sync. */
-  endpointsChanged(pending: number): void {
-    this.#kube.endpointChanges.inc();
-    this.#kube.endpointChangesPending.set(pending);
+  /** So many changed and wait for the next sync. */
+  changesWait({ services, slices }: { readonly services: number; readonly slices: number }): void {
+    this.#kube.serviceChangesPending.inc(services);
+    this.#kube.endpointChangesPending.inc(slices);
   }
 
   /** A sync took up all that was pending. */

@@ -1,14 +1,16 @@
 import type { IPFamily } from '../source/objects.ts';
 import type { EndpointTrigger } from './state-source.ts';
 
-/** Since when changes of endpoints wait to be programmed, for one family. */
+/** Since when changes of endpoints wait to be programmed, for one family. What changed before we began was not ours to do. */
 export class ProgrammingLatency {
   readonly #family: IPFamily;
+  readonly #begin: Date;
   /** By Service, milliseconds since the epoch. */
   readonly #since = new Map<string, number>();
 
-  constructor(family: IPFamily) {
+  constructor(family: IPFamily, begin: Date) {
     this.#family = family;
+    this.#begin = begin;
   }
 
   note(triggers: readonly EndpointTrigger[]): void {
@@ -16,7 +18,8 @@ export class ProgrammingLatency {
       if (addressType !== this.#family) continue;
       const at = changedAt === undefined ? NaN : Date.parse(changedAt);
       if (Number.isNaN(at)) this.#since.delete(service);
-      else this.#since.set(service, Math.min(at, this.#since.get(service) ?? Infinity));
+      else if (at >= this.#begin.getTime())
+        this.#since.set(service, Math.min(at, this.#since.get(service) ?? Infinity));
     }
   }
 

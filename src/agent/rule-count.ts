@@ -1,7 +1,10 @@
 import type { Change } from '../ruleset/plan.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 
-/** How many of our rules each table holds, followed from change to change. */
+/** The kernel's own chains. What is ours in them is jumps, which kube-proxy does not count among its rules. */
+const kernelChains: ReadonlySet<string> = new Set(['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING']);
+
+/** How many of our rules each table holds, apart from jumps of the kernel's chains, followed from change to change. */
 export class RuleCount {
   #byTable = new Map<string, number>();
 
@@ -13,8 +16,8 @@ export class RuleCount {
   recount({ parts }: Ruleset): void {
     this.#byTable = new Map();
     for (const part of parts) {
-      for (const { isOwned, table, lines, tail } of part) {
-        if (isOwned) this.#add(table, lines.length + tail.length);
+      for (const { isOwned, table, name, lines, tail } of part) {
+        if (isOwned && !kernelChains.has(name)) this.#add(table, lines.length + tail.length);
       }
     }
   }
@@ -23,7 +26,9 @@ export class RuleCount {
   change(changes: readonly Change[]): ReadonlyMap<string, number> {
     const written = new Map<string, number>();
     for (const { object, before, after } of changes) {
-      const table = object.slice(0, Math.max(0, object.lastIndexOf(' ')));
+      const end = Math.max(0, object.lastIndexOf(' '));
+      const table = object.slice(0, end);
+      if (kernelChains.has(object.slice(end + 1))) continue;
       this.#add(table, after.length - before.length);
       written.set(table, (written.get(table) ?? 0) + after.length);
     }

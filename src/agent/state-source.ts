@@ -9,6 +9,15 @@ export interface EndpointTrigger {
   readonly changedAt?: string;
 }
 
+/** What happened since the last notice. */
+export interface StateChange {
+  readonly triggers: readonly EndpointTrigger[];
+  /** Services that came, changed or went, as far as the source counts them. */
+  readonly services?: number;
+  /** EndpointSlices, likewise. */
+  readonly slices?: number;
+}
+
 /** Where the agent's state comes from: a cluster, or a directory of manifests. */
 export interface StateSource {
   start(): void;
@@ -16,5 +25,5 @@ export interface StateSource {
   /** Nothing until all is known once; the same object while nothing changed. */
   snapshot(): ClusterState | undefined;
   /** Called after each batch of changes, the first time when the first snapshot can be taken. Returns how to unsubscribe. */
-  onChange(listener: (change: { readonly triggers: readonly EndpointTrigger[] }) => void): () => void;
+  onChange(listener: (change: StateChange) => void): () => void;
 }

@@ -95,8 +95,11 @@ export async function clusterSource(config: Config, nodeName: string, run: RunSo
   const onReconnect = (resource: string, end: string) => {
     metrics.apiReconnected(resource, end);
   };
+  const onReceived = (resource: string, count: number) => {
+    metrics.received(resource, count);
+  };
   return {
-    source: createClusterSource({ client, nodeName, onReconnect }, sourceEffects),
+    source: createClusterSource({ client, nodeName, onReconnect, onReceived }, sourceEffects),
     events,
     isStandalone: false,
     close: async () => {

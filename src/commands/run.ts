@@ -156,7 +156,7 @@ async function withinTime(work: readonly Promise<void>[]): Promise<void> {
   clearTimeout(timer);
 }
 
-function metricsOf({ config, kernel, health }: Setting, counters: boolean): Promise<Metrics> {
+function metricsOf({ config, kernel, health, families }: Setting, counters: boolean): Promise<Metrics> {
   const packets = async () => {
     const found = await createCounters(kernel.run).packets(iptablesCounters);
     const [invalid, localhost] = iptablesCounters.map((name) => Number(found.get(name) ?? 0));
@@ -164,6 +164,7 @@ function metricsOf({ config, kernel, health }: Setting, counters: boolean): Prom
   };
   return createMetrics({
     mode: config.mode,
+    families: families.length,
     version,
     now: () => Date.now() / 1000,
     readiness: () =>

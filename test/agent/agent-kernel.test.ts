@@ -54,7 +54,24 @@ for (const { name, args, save } of settings) {
     it('follows endpoints', async () => {
       await lab.api.set(apiSlice('web-1', 'web', ['10.0.0.6']));
       await eventually('the new endpoint', holds('10.0.0.6'), log);
-      expect(await rules()).not.to.include('10.0.0.5');
+      await eventually('the old one gone', lacks('10.0.0.5'), log);
+    });
+
+    it('counts what came, and its rules, as kube-proxy does', async () => {
+      const values = async () => {
+        const { body } = await status('/metrics', 10249);
+        const found = [...body.matchAll(/^kubeproxy_sync_proxy_rules_(\S+) (\S+)$/gm)];
+        return new Map(found.map(([, series = '', value = '']) => [series, value]));
+      };
+      await eventually('nothing waits', async () => (await values()).get('endpoint_changes_pending') === '0', log);
+      const found = await values();
+      expect(found.get('service_changes_pending')).to.equal('0');
+      // One Service in two families; a slice that came and then changed.
+      expect(found.get('service_changes_total')).to.equal('2');
+      expect(found.get('endpoint_changes_total')).to.equal('2');
+      if (name === 'nftables') return;
+      expect(found.get('iptables_total{ip_family="IPv6",table="filter"}')).to.equal('3');
+      expect(found.get('iptables_total{ip_family="IPv6",table="nat"}')).to.equal('5');
     });
 
     it('puts right what somebody else deletes, and names who', async () => {

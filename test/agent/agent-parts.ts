@@ -69,7 +69,7 @@ export async function agentParts(options: AgentPartsOptions = {}) {
     families: [{ backend: kernel.backend(), isWatched: true }],
     logger: lineLogger(lines),
     metrics: await createMetrics({
-      ...{ mode: 'iptables', version: '0.0.0', now: () => clock.now() / 1000 },
+      ...{ mode: 'iptables', families: 1, version: '0.0.0', now: () => clock.now() / 1000 },
       ...{ readiness: () => new Map(), features: new Map() },
     }),
     events: { record: (event) => events.push(event) },

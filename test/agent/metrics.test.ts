@@ -31,6 +31,7 @@ describe('agent/metrics', () => {
     return createMetrics({
       mode: 'iptables',
       version: '0.1.0',
+      families: 2,
       now: () => 1_795_247_885.5,
       readiness: () =>
         new Map([
@@ -52,8 +53,9 @@ describe('agent/metrics', () => {
     metrics.rulesVerified('IPv4');
     metrics.iptablesRules('IPv4', 'nat', { owned: 32, written: 3 });
     metrics.noLocalEndpoints('IPv4', 'internal', 1);
-    metrics.serviceChanged(1);
-    metrics.endpointsChanged(2);
+    metrics.received('services', 1);
+    metrics.received('endpointslices', 2);
+    metrics.changesWait({ services: 1, slices: 2 });
     metrics.programmed('IPv4', 0.7);
     metrics.healthAnswered('/healthz', 200);
     metrics.healthAnswered('/livez', 503);
@@ -115,7 +117,7 @@ describe('agent/metrics', () => {
       'kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1',
       'kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"} 1795247885.5',
       'kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total{ip_family="IPv4"} 1',
-      'kubeproxy_sync_proxy_rules_service_changes_total 1',
+      'kubeproxy_sync_proxy_rules_service_changes_total 2',
       'kubeproxy_sync_proxy_rules_endpoint_changes_pending 2',
       'kubeproxy_proxy_livez_total{code="503"} 1',
       'kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 3',

@@ -90,7 +90,8 @@ describe('cluster source: what a real API server sent', () => {
           if (!isSynced) changes.push('synced');
           isSynced = true;
         };
-        const options = { client, silenceMs: 90_000, onProgress, onReconnect: () => undefined };
+        const ignore = () => undefined;
+        const options = { client, silenceMs: 90_000, onProgress, onReconnect: ignore, onReceived: ignore };
         const reflector = new Reflector(services, store, options, effects());
         reflector.start();
         await until('the last bookmark', () => changes.at(-1) === '-web-3');

@@ -19,6 +19,8 @@ export interface ClusterSourceOptions {
   readonly silenceMs?: number;
   /** A watch of a resource was opened in place of one that came to this end. */
   readonly onReconnect?: (resource: string, end: WatchEnd) => void;
+  /** So many objects of a resource came by list or event, also those that changed nothing. */
+  readonly onReceived?: (resource: string, count: number) => void;
 }
 
 /** A slice that changed: since when for the cluster, for the latency of programming it. */
@@ -33,6 +35,10 @@ export interface EndpointTrigger {
 /** What happened since the last notice. */
 export interface ClusterChange {
   readonly triggers: readonly EndpointTrigger[];
+  /** Services that came, changed or went. */
+  readonly services: number;
+  /** EndpointSlices that came, changed or went. */
+  readonly slices: number;
 }
 
 /** The state of a cluster as its API server tells it, kept up to date for ever. */
@@ -67,6 +73,8 @@ class Cluster implements ClusterSource {
   readonly #listeners = new Set<(change: ClusterChange) => void>();
   readonly #snapshots = new Snapshots();
   #triggers: EndpointTrigger[] = [];
+  #changedServices = 0;
+  #changedSlices = 0;
   #hasChanged = true;
   #isSynced = false;
 
@@ -75,11 +83,13 @@ class Cluster implements ClusterSource {
     this.#effects = effects;
     this.#follow(services, (change) => {
       this.#snapshots.changeService(change);
+      this.#changedServices += 1;
     });
     this.#follow(endpointSlices, (change) => {
       this.#snapshots.changeSlice(change);
       // Before the first snapshot there is nobody to be late for.
       if (this.#isSynced) this.#triggers.push(...triggersOf(change));
+      this.#changedSlices += 1;
     });
     this.#follow(serviceCIDRs, (change) => {
       this.#snapshots.changeServiceCIDR(change);
@@ -123,15 +133,21 @@ class Cluster implements ClusterSource {
     const onReconnect = (end: WatchEnd) => {
       this.#options.onReconnect?.(resource.name, end);
     };
-    const reflector = new Reflector(resource, store, { client, silenceMs, onProgress, onReconnect }, this.#effects);
+    const onReceived = (count: number) => {
+      this.#options.onReceived?.(resource.name, count);
+    };
+    const options = { client, silenceMs, onProgress, onReconnect, onReceived };
+    const reflector = new Reflector(resource, store, options, this.#effects);
     this.#followers.set(resource.name, reflector);
   }
 
   #notify(): void {
     this.#isSynced ||= [...this.#followers.values()].every((follower) => follower.status().isSynced);
     if (!this.#isSynced || !this.#hasChanged) return;
-    const change = { triggers: this.#triggers };
+    const change = { triggers: this.#triggers, services: this.#changedServices, slices: this.#changedSlices };
     this.#triggers = [];
+    this.#changedServices = 0;
+    this.#changedSlices = 0;
     this.#hasChanged = false;
     for (const listener of this.#listeners) listener(change);
   }

@@ -40,6 +40,8 @@ export interface ReflectorOptions {
   readonly onProgress: () => void;
   /** A watch was opened in place of one that came to this end. */
   readonly onReconnect: (end: WatchEnd) => void;
+  /** So many objects came by list or event, also those that changed nothing. */
+  readonly onReceived: (count: number) => void;
 }
 
 /** No two requests of one reflector begin closer together than this, whatever goes wrong. */
@@ -230,10 +232,15 @@ export class Reflector<T extends StoredObject> {
     this.#store.replace(listing.arrivals);
     this.#version = listing.resourceVersion;
     this.#lists += 1;
-    this.#events += listing.arrivals.size;
+    this.#received(listing.arrivals.size);
     this.#hadBrokenInitialStream = false;
     this.#noteHealth();
     this.#becomeSynced();
+  }
+
+  #received(count: number): void {
+    this.#events += count;
+    this.#options.onReceived(count);
   }
 
   #becomeSynced(): void {
@@ -260,7 +267,7 @@ export class Reflector<T extends StoredObject> {
   #apply(event: WatchEvent): void {
     if (event.type === 'unknown') return;
     if (event.type !== 'BOOKMARK') {
-      this.#events += 1;
+      this.#received(1);
       const arrival = this.#resource.read(event.raw);
       if (arrival !== undefined) {
         if (event.type === 'DELETED') this.#store.remove(arrival.object);
