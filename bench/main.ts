@@ -1,3 +1,4 @@
+import { flowsRows } from './flows.bench.ts';
 import { iptablesRows } from './iptables.bench.ts';
 import { nftablesRows } from './nftables.bench.ts';
 import { table } from './table.ts';
@@ -9,13 +10,16 @@ const parts: ReadonlyMap<string, readonly [heading: string, measure: () => reado
     ['iptables', ['iptables mode', iptablesRows]],
     ['nftables', ['nftables mode, beside a table of kube-proxy’s shape', nftablesRows]],
     ['verify', ['verify', verifyRows]],
+    ['flows', ['connections lost in nftables mode', flowsRows]],
   ]);
+/** They take many minutes. */
+const onRequest = ['flows'];
 
 /** Prints the figures of all parts, or of those named. Ratios within one run: times tell more about the machine. */
 const named = process.argv.slice(2);
 let holds = true;
 for (const [name, [heading, measure]] of parts) {
-  if (named.length > 0 && !named.includes(name)) continue;
+  if (named.length > 0 ? !named.includes(name) : onRequest.includes(name)) continue;
   const rows = await measure();
   process.stdout.write(`## ${heading}\n\n${table(rows)}\n`);
   holds &&= rows.every((row) => row.holds);
