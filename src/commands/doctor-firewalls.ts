@@ -1,29 +1,31 @@
+import type { Run } from '../kernel/run.ts';
+import { isDormant } from '../nftables/spelling.ts';
 import type { BaseChain, Holdings, Saved } from './doctor-holdings.ts';
 import { fine, unseen } from './doctor-finding.ts';
 import type { Finding, Sight } from './doctor-finding.ts';
 
 /** Policies and firewalls that would drop traffic of Services. */
-export function checkFirewalls({ processes }: Sight, holdings: Holdings): Promise<readonly Finding[]> {
+export async function checkFirewalls({ processes, run }: Sight, holdings: Holdings): Promise<readonly Finding[]> {
   const read = holdings.saved.filter(({ error }) => error === undefined);
   const policies = read.flatMap((saved) => [...forwardFindings(saved), ...inputFindings(saved)]);
-  const chains = holdings.baseChains.flatMap(chainFindings);
+  const chains = await Promise.all(holdings.baseChains.map((chain) => chainFindings(chain, run)));
   const unread =
     read.length === holdings.saved.length && holdings.nftError === undefined
       ? []
       : [unseen('firewall', 'part of the firewall', 'the rules could not be read (iptables-variants says why)')];
   const nothing =
-    policies.length + chains.length + unread.length === 0
+    policies.length + chains.flat().length + unread.length === 0
       ? [fine('firewall', 'no policy and no base chain of others drops forwarded packets')]
       : [];
   const runs = (name: string) => processes.some((one) => one.name === name);
-  return Promise.resolve([
+  return [
     ...policies,
-    ...chains,
+    ...chains.flat(),
     ...unread,
     ...nothing,
     ...(runs('firewalld') || holdings.baseChains.some(({ table }) => table === 'firewalld') ? [firewalld] : []),
     ...(read.some(({ text }) => text.includes(':ufw-before-forward ')) ? [ufw] : []),
-  ]);
+  ];
 }
 
 /** Rules of FORWARD that are not a proxy's or docker's: a network plugin or an administrator may let packets pass there. */
@@ -69,8 +71,20 @@ function inputFindings({ variant, family, text }: Saved): readonly Finding[] {
 
 const hooks = new Set(['prerouting', 'input', 'forward', 'output', 'postrouting', 'ingress']);
 
+async function chainFindings(chain: BaseChain, run: Run): Promise<readonly Finding[]> {
+  const findings = activeChainFindings(chain);
+  // Only then its whole table is worth a look, which can be large.
+  return findings.length > 0 && (await isInDormantTable(chain, run)) ? [] : findings;
+}
+
+/** JSON says that a table has flags, but not which. Unread counts as active. */
+async function isInDormantTable({ family, table }: BaseChain, run: Run): Promise<boolean> {
+  const { stdout } = await run('nft', ['-t', 'list', 'table', family, table]);
+  return isDormant(stdout.split('\n').map((line) => line.trim()));
+}
+
 /** In nft a packet must pass every base chain of a hook: an accept elsewhere does not save it. */
-function chainFindings({ family, table, name, type, hook, priority, policy }: BaseChain): readonly Finding[] {
+function activeChainFindings({ family, table, name, type, hook, priority, policy }: BaseChain): readonly Finding[] {
   if (!hooks.has(hook)) return [];
   const where = `chain ${name} of table ${family} ${table}`;
   const show = `nft list chain ${family} ${table} ${name}`;

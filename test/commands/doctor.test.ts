@@ -84,6 +84,15 @@ describe('doctor in a network namespace', function () {
     ]);
   });
 
+  it('leaves dormant tables alone, which the kernel does not ask', async () => {
+    const chain = 'chain pass { type filter hook forward priority 10; policy drop; }';
+    await lab.namespace.shell(`nft 'table inet mine { flags dormant; ${chain}; }'`);
+    const sight = await sightOf(lab);
+    expect(bad(await checkFirewalls(sight, await readHoldings(sight)))).to.deep.equal([]);
+    await lab.namespace.shell("nft 'add table inet mine'");
+    expect(bad(await checkFirewalls(sight, await readHoldings(sight)))).to.deep.equal(['nft-drop-policy problem']);
+  });
+
   it('reads the settings of the kernel', async () => {
     const sight = await sightOf(lab);
     const set = (setting: string, value: string) =>
