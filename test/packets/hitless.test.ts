@@ -17,7 +17,7 @@ import { endpoint, modelOptions, port, service, slice, state } from '../support/
 import { startTraffic } from '../support/traffic.ts';
 import { clearRules } from './recorded-rules.ts';
 
-const syncs = 200;
+const syncs = 100;
 const pods = ['10.244.1.11', '10.244.1.12', '10.244.1.13'];
 const steady = service({ type: 'NodePort', ports: [port({ nodePort: 30_100 })] });
 const steadySlice = slice(pods.map((address) => endpoint(address)));

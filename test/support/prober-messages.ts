@@ -49,11 +49,13 @@ export interface Inits {
   readonly count: number;
 }
 
-/** Traffic to keep up: new connections as fast as `concurrency` allows, and connections that stay. */
+/** Traffic to keep up: new connections as fast as `concurrency` and pauses allow, and connections that stay. */
 export interface Load {
   readonly targets: readonly Probe[];
   /** New connections in flight at any time, over all targets. */
   readonly concurrency: number;
+  /** Before each of them (default 0). */
+  readonly pauseMs?: number;
   /** Connections per TCP target that stay open and send a line every 20 ms. */
   readonly longLived: number;
 }

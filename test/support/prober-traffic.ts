@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { probe } from './prober-probe.ts';
 import type { Load, LoadReport, Probe } from './prober-messages.ts';
@@ -31,9 +32,7 @@ export function startTraffic(load: Load): Traffic {
     reached: new Map(),
   };
   const end = new AbortController();
-  const workers = Array.from({ length: load.concurrency }, (_, index) =>
-    reconnect(load.targets, index, tally, end.signal),
-  );
+  const workers = Array.from({ length: load.concurrency }, (_, index) => reconnect(load, index, tally, end.signal));
   const stayers = load.targets
     .filter(({ protocol }) => protocol === 'tcp')
     .flatMap((target) => Array.from({ length: load.longLived }, () => stay(target, tally, end.signal)));
@@ -46,10 +45,11 @@ export function startTraffic(load: Load): Traffic {
   };
 }
 
-async function reconnect(targets: readonly Probe[], first: number, tally: Tally, end: AbortSignal): Promise<void> {
+async function reconnect({ targets, pauseMs = 0 }: Load, first: number, tally: Tally, end: AbortSignal): Promise<void> {
   for (let turn = first; !end.aborted; turn += 1) {
     const target = targets[turn % targets.length];
     if (target === undefined) return;
+    if (pauseMs > 0) await sleep(pauseMs);
     const startedAt = Date.now();
     const outcome = await probe(target);
     tally.attempts += 1;

@@ -1,5 +1,6 @@
 import type { Lab } from './lab.ts';
 import { ownerOf, places } from './lab-topology.ts';
+import type { Place } from './lab-topology.ts';
 import type { Load, LoadReport, Probe } from './prober-messages.ts';
 
 /** Somebody to connect to, again and again, from `source`. */
@@ -9,6 +10,8 @@ export type Target = Omit<Probe, 'timeoutMs'>;
 export interface TrafficOptions {
   /** New connections in flight at any time. Default 4. */
   readonly concurrency?: number;
+  /** Before each new connection, of those that wait for their turn one after the other. Default 0. */
+  readonly pauseMs?: number;
   /** TCP connections per target that stay open and are used all the time. Default 0. */
   readonly longLived?: number;
   /** A connection without answer for so long has failed. Default 10 s, in which a lost packet is sent again. */
@@ -23,13 +26,13 @@ export interface TrafficOptions {
 export async function startTraffic(
   lab: Lab,
   targets: readonly Target[],
-  { concurrency = 4, longLived = 0, timeoutMs = 10_000 }: TrafficOptions = {},
+  { concurrency = 4, pauseMs = 0, longLived = 0, timeoutMs = 10_000 }: TrafficOptions = {},
 ): Promise<() => Promise<LoadReport>> {
   const senders = places.filter((place) => targets.some(({ source }) => ownerOf(source) === place));
   const stops = await Promise.all(
     senders.map((place) => {
       const own = targets.filter(({ source }) => ownerOf(source) === place);
-      const load: Load = { targets: own.map((target) => ({ ...target, timeoutMs })), concurrency, longLived };
+      const load: Load = { targets: own.map((target) => ({ ...target, timeoutMs })), concurrency, pauseMs, longLived };
       return lab.prober(place).startTraffic(load);
     }),
   );
@@ -47,4 +50,14 @@ function sum(reports: readonly LoadReport[]): LoadReport {
     examples: reports.flatMap(({ examples }) => examples),
     reached: Object.fromEntries([...servers].map((server) => [server, total(({ reached }) => reached[server] ?? 0)])),
   };
+}
+
+/**
+ * First packets of TCP connections that a namespace sent more than once, since it began: the first was lost, or its
+ * answer took more than a second.
+ */
+export async function packetsSentAgain(lab: Lab, place: Place): Promise<number> {
+  const lines = (await lab.namespace(place).mustExec('cat', '/proc/net/netstat')).split('\n');
+  const [names = [], values = []] = lines.filter((line) => line.startsWith('TcpExt:')).map((line) => line.split(' '));
+  return Number(values[names.indexOf('TCPSynRetrans')]);
 }
