@@ -67,8 +67,11 @@ export async function socketOwners(inodes: ReadonlySet<string>): Promise<Readonl
 async function processName(pid: string): Promise<string> {
   const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim();
   const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
-  return words.slice(0, 2).some((word) => /(^|\/)portwright(\/|$)/.test(word)) ? 'portwright' : name;
+  return words.slice(0, 2).some((word) => ownProgram.test(word)) ? 'portwright' : name;
 }
+
+/** `/usr/bin/portwright`, or the file that it stands for: `/opt/portwright/dist/main.js`. */
+const ownProgram = /(^|\/)portwright(\/(dist\/)?main\.js)?$/;
 
 interface Socket {
   readonly protocol: 'TCP' | 'UDP';

@@ -1,5 +1,10 @@
 import { expect } from 'chai';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import { ownFiles } from '../../src/kernel/files.ts';
 import { listeners } from '../../src/kernel/listeners.ts';
@@ -57,6 +62,30 @@ describe('listeners of a host', () => {
       server.close();
     }
   });
+
+  for (const [file, name] of [
+    ['portwright', 'portwright'],
+    ['portwright/dist/main.js', 'portwright'],
+    ['portwright/scripts/server.js', 'node'],
+  ] as const) {
+    it(`takes a program that was started as ${file} for ${name}`, async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'pw-listeners-'));
+      const path = join(directory, file);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, 'const s = require("net").createServer().listen(0, () => console.log(s.address().port));');
+      const child = spawn(process.execPath, [path]);
+      try {
+        const [port] = (await once(child.stdout, 'data')) as [Buffer];
+        const found = await listeners(ownFiles, (one) => one === Number(port));
+        // A Node that is newer than 20 calls its first thread otherwise.
+        expect(found[0]?.process?.name.replace('MainThread', 'node')).to.equal(name);
+      } finally {
+        child.kill();
+        await once(child, 'close');
+        rmSync(directory, { recursive: true });
+      }
+    });
+  }
 });
 
 describe('the ports of outgoing connections', () => {
