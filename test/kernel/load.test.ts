@@ -226,7 +226,7 @@ describe('loading without the rights of the host', function () {
       const file = await lab.directory.write('rootless', script);
       const tool = 'iptables-nft-restore';
       const result = await lab.run(tool, ['--noflush', file.path], { through: [['unshare', '-Urn']] });
-      expect(classify({ tool, script, ...result }).kind).to.equal('too-long');
+      expect(classify({ tool, script, ...result }).kind, result.stderr).to.equal('too-long');
     } finally {
       await lab.remove();
     }
