@@ -18,6 +18,11 @@ export class FakeClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
+  /** Timers that were set and have neither fired nor been cancelled. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
   /** Moves on, firing what becomes due and letting promises settle after each. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
