@@ -7,8 +7,8 @@ import type { ClusterState, Service, SliceEndpoint } from '../src/source/objects
 import { createLab } from '../test/support/lab.ts';
 import type { Lab } from '../test/support/lab.ts';
 import { nodeAddresses } from '../test/support/lab-topology.ts';
-import type { Place } from '../test/support/lab-topology.ts';
 import { endpoint, modelOptions, port, service, slice, state } from '../test/support/state.ts';
+import { packetsSentAgain } from '../test/support/sent-again.ts';
 import { startTraffic } from '../test/support/traffic.ts';
 import type { Target } from '../test/support/traffic.ts';
 import type { Row } from './table.ts';
@@ -127,11 +127,4 @@ async function connect(lab: Lab, { from, clusterIP, nodePort }: typeof steady | 
     for (const example of examples) process.stderr.write(`${example}\n`);
     return { attempts, lost: failures + (await packetsSentAgain(lab, from)) - before };
   };
-}
-
-/** First packets of TCP connections that the namespace sent more than once, since it began. */
-async function packetsSentAgain(lab: Lab, place: Place): Promise<number> {
-  const lines = (await lab.namespace(place).mustExec('cat', '/proc/net/netstat')).split('\n');
-  const [names = [], values = []] = lines.filter((line) => line.startsWith('TcpExt:')).map((line) => line.split(' '));
-  return Number(values[names.indexOf('TCPSynRetrans')]);
 }

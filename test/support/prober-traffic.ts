@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -32,6 +33,7 @@ export function startTraffic(load: Load): Traffic {
     reached: new Map(),
   };
   const end = new AbortController();
+  setMaxListeners(0, end.signal); // Each connection that stays waits for it.
   const workers = Array.from({ length: load.concurrency }, (_, index) => reconnect(load, index, tally, end.signal));
   const stayers = load.targets
     .filter(({ protocol }) => protocol === 'tcp')

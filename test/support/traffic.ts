@@ -1,6 +1,5 @@
 import type { Lab } from './lab.ts';
 import { ownerOf, places } from './lab-topology.ts';
-import type { Place } from './lab-topology.ts';
 import type { Load, LoadReport, Probe } from './prober-messages.ts';
 
 /** Somebody to connect to, again and again, from `source`. */
@@ -50,14 +49,4 @@ function sum(reports: readonly LoadReport[]): LoadReport {
     examples: reports.flatMap(({ examples }) => examples),
     reached: Object.fromEntries([...servers].map((server) => [server, total(({ reached }) => reached[server] ?? 0)])),
   };
-}
-
-/**
- * First packets of TCP connections that a namespace sent more than once, since it began: the first was lost, or its
- * answer took more than a second.
- */
-export async function packetsSentAgain(lab: Lab, place: Place): Promise<number> {
-  const lines = (await lab.namespace(place).mustExec('cat', '/proc/net/netstat')).split('\n');
-  const [names = [], values = []] = lines.filter((line) => line.startsWith('TcpExt:')).map((line) => line.split(' '));
-  return Number(values[names.indexOf('TCPSynRetrans')]);
 }
