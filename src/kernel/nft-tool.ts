@@ -2,11 +2,12 @@ import { CommandError } from './errors.ts';
 import type { Files } from './files.ts';
 import type { IpFamily } from './iptables-tools.ts';
 import { load, type LoadEffects, type Loaded } from './load.ts';
+import { openNamelessFile } from './nameless-file.ts';
 import { isAtLeast, parseVersion, type Version } from './version.ts';
 
 /** nft, confined to our own table. */
 export interface NftTool {
-  /** The table `kube-proxy` as `nft -s list table` prints it; empty when there is none. Throws CommandError. */
+  /** The table `kube-proxy` as `nft -s -p list table` prints it; empty when there is none. Throws CommandError. */
   list(family: IpFamily): Promise<string>;
   /** One transaction. Throws LoadError. */
   load(script: string): Promise<Loaded>;
@@ -36,14 +37,28 @@ export async function kernelVersion(files: Files): Promise<Version | undefined> 
 }
 
 // Never `list ruleset`: tables of others may hold what this nft does not know.
-async function listTable(effects: Pick<LoadEffects, 'run'>, family: IpFamily): Promise<string> {
+async function listTable(effects: LoadEffects, family: IpFamily): Promise<string> {
   const kernelFamily = family === 'IPv4' ? 'ip' : 'ip6';
-  // -s leaves out what changes by itself: expiry times, counters.
-  const result = await effects.run('nft', ['-s', 'list', 'table', kernelFamily, 'kube-proxy'], { timeoutMs: 120_000 });
-  if (result.exitCode === 0 && !result.isTruncated) return result.stdout;
-  if (/^Error: No such file or directory/m.test(result.stderr)) return '';
-  throw new CommandError(result, `reading table ${kernelFamily} kube-proxy with nft`);
+  // nft writes word by word. What Node calls a pipe is a socket, where a write costs twice that to a file.
+  const output = await openNamelessFile(effects.directory);
+  try {
+    const result = await effects.run('nft', [...listTerms, 'list', 'table', kernelFamily, 'kube-proxy'], {
+      timeoutMs: 120_000,
+      stdoutFd: output.fd,
+    });
+    if (result.exitCode === 0) return await output.text();
+    if (/^Error: No such file or directory/m.test(result.stderr)) return '';
+    throw new CommandError(result, `reading table ${kernelFamily} kube-proxy with nft`);
+  } finally {
+    await output.close();
+  }
 }
+
+/**
+ * -s leaves out what changes by itself: expiry times, counters. -p gives protocols as numbers: for the name in each
+ * element nft would open and read /etc/protocols.
+ */
+const listTerms = ['-s', '-p'];
 
 async function checkedVersion(effects: Pick<LoadEffects, 'run'>): Promise<Version> {
   const result = await effects.run('nft', ['--version']);

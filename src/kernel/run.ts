@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Ends the tool as a timeout does. */
   readonly cancelSignal?: AbortSignal;
+  /** An open file that takes what the tool prints; `stdout` of the result is empty then. */
+  readonly stdoutFd?: number;
 }
 
 /** How a run ended. A failure is a value here; see `CommandError` for the exception made of it. */
@@ -64,6 +66,8 @@ export function createRun(options: CommandOptions): Run {
     const child = execa(file, rest, {
       reject: false,
       stdin: 'ignore',
+      // execa passes any open file on; its types know the first of them.
+      stdout: (runOptions.stdoutFd as 3 | undefined) ?? 'pipe',
       stripFinalNewline: false,
       env: toolEnvironment(options, runOptions.env),
       timeout: runOptions.timeoutMs ?? defaultTimeoutMs,
@@ -78,7 +82,7 @@ export function createRun(options: CommandOptions): Run {
       argv: argv.argv,
       ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }),
       ...(result.signal === undefined ? {} : { signal: result.signal }),
-      stdout: result.stdout,
+      stdout: result.stdout ?? '',
       stderr: result.exitCode === undefined && result.signal === undefined ? startFailure(result) : result.stderr,
       durationMs: result.durationMs,
       ...(child.pid === undefined ? {} : { pid: child.pid }),
@@ -121,7 +125,7 @@ interface Pipes {
 
 interface Child {
   once(event: 'exit', listener: () => void): unknown;
-  readonly stdout: Readable;
+  readonly stdout: Readable | null;
   readonly stderr: Readable;
 }
 
@@ -131,7 +135,7 @@ function closePipesAfterExit(child: Child): Pipes {
   child.once('exit', () => {
     timer = setTimeout(() => {
       isCut = true;
-      child.stdout.destroy();
+      child.stdout?.destroy();
       child.stderr.destroy();
     }, pipeGraceMs);
   });

@@ -19,6 +19,13 @@ export function classChain(kind: ClassKind, count: number): string {
 /** As rules spell protocols. */
 export type RuleProtocol = 'tcp' | 'udp' | 'sctp';
 
+/** The names of the protocols that nft lists by number: with `-n` or `-p`, and where there is no /etc/protocols. */
+export const protocolNames: ReadonlyMap<string, string> = new Map([
+  ['6', 'tcp'],
+  ['17', 'udp'],
+  ['132', 'sctp'],
+]);
+
 /** The map in which the class chains of a kind find endpoints, by slot; one for each protocol. */
 export function endpointsMap(kind: ClassKind, protocol: RuleProtocol): string {
   return `${protocol}${kind.slice('class'.length)}-endpoints`;

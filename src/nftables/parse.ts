@@ -1,5 +1,7 @@
 import { noLines, objectId } from '../ruleset/ruleset.ts';
 import type { ObjectKind, Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
+import { protocolNames } from './names.ts';
+import { withNames } from './spelling.ts';
 
 /** Text that is no ruleset as `nft list` prints it. */
 export class RulesetSyntaxError extends Error {
@@ -44,7 +46,7 @@ function readChain(lines: Lines, table: string, name: string): RulesetObject {
   const rules: string[] = [];
   for (let line = lines.must(); line !== '}'; line = lines.must()) {
     if (line.startsWith('type ') || line.startsWith('comment "')) definition.push(line);
-    else rules.push(line.includes('{') ? lines.toClosingBrace(line) : line);
+    else rules.push(withNames(line.includes('{') ? lines.toClosingBrace(line) : line));
   }
   return objectOf(table, 'chain', name, { definition, lines: rules, isOrdered: true });
 }
@@ -57,7 +59,26 @@ function readSet(lines: Lines, table: string, kind: 'set' | 'map', name: string)
     else definition.push(line);
   }
   const isDynamic = definition.some((line) => /^flags .*\bdynamic\b/.test(line));
-  return objectOf(table, kind, name, { definition, lines: isDynamic ? [] : elements });
+  return objectOf(table, kind, name, { definition, lines: isDynamic ? [] : withProtocols(elements, definition) });
+}
+
+/** Elements with the names of protocols, which may be listed by number: as we write them, they compare at once. */
+function withProtocols(elements: readonly string[], definition: readonly string[]): readonly string[] {
+  const type = definition.find((line) => line.startsWith('type '));
+  const place =
+    type
+      ?.slice('type '.length)
+      .split(/ [.:] /)
+      .indexOf('inet_proto') ?? -1;
+  return place === -1 ? elements : elements.map((element) => withProtocol(element, place));
+}
+
+function withProtocol(element: string, place: number): string {
+  let start = 0;
+  for (let part = 0; part < place; part++) start = element.indexOf(' . ', start) + ' . '.length;
+  const end = element.indexOf(' ', start);
+  const name = protocolNames.get(element.slice(start, end));
+  return name === undefined ? element : element.slice(0, start) + name + element.slice(end);
 }
 
 function readElements(lines: Lines, first: string): readonly string[] {

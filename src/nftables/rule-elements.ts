@@ -1,6 +1,7 @@
 import { contains, parseAddress, parseRange } from '../ruleset/walk-address.ts';
 import type { AddressRange } from '../ruleset/walk-address.ts';
 import type { Then } from '../ruleset/walk-program.ts';
+import { protocolNames } from './names.ts';
 import type { Words } from './rule-reader.ts';
 
 /** What an element of a set or map leads to. */
@@ -23,12 +24,6 @@ type Part =
   | { readonly kind: 'addresses'; readonly range: AddressRange }
   | { readonly kind: 'numbers'; readonly low: number; readonly high: number }
   | { readonly kind: 'any' };
-
-const protocols = new Map([
-  ['6', 'tcp'],
-  ['17', 'udp'],
-  ['132', 'sctp'],
-]);
 
 /**
  * Looks a value up. Both sides are in canonical spelling: addresses as text, numbers in decimal.
@@ -75,7 +70,7 @@ function readKey(words: Words, isProtocol: (part: number) => boolean): readonly 
   const parts: Part[] = [];
   do {
     const part = readPart(words.next());
-    const text = part.kind === 'value' && isProtocol(parts.length) ? protocols.get(part.text) : undefined;
+    const text = part.kind === 'value' && isProtocol(parts.length) ? protocolNames.get(part.text) : undefined;
     parts.push(text === undefined ? part : { kind: 'value', text });
   } while (words.accepts('.'));
   return parts;

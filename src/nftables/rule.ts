@@ -4,7 +4,6 @@ import type { Elements } from './rule-elements.ts';
 import { isProtocolPart, readCollection, readExpression } from './rule-expression.ts';
 import type { Collection, Expression } from './rule-expression.ts';
 import { Words } from './rule-reader.ts';
-import { withNames } from './spelling.ts';
 
 export type Comparison = '==' | '!=' | '<' | '>' | '<=' | '>=';
 
@@ -37,7 +36,7 @@ export interface Rule {
 
 /** Reads a rule. What cannot be understood becomes one `unknown`, and reading goes on at the rule's verdict. */
 export function parseRule(line: string): Rule {
-  const words = new Words(withNames(line));
+  const words = new Words(line);
   const statements: Statement[] = [];
   let comment = '';
   while (!words.isAtEnd) {

@@ -1,5 +1,5 @@
 import { parseAddress } from '../ruleset/walk-address.ts';
-import { protocolOfMap } from './names.ts';
+import { protocolNames, protocolOfMap } from './names.ts';
 import type { RulesetObject } from '../ruleset/ruleset.ts';
 
 /**
@@ -25,7 +25,7 @@ export function elementKey(name: string, line: string): string {
       if (!isKey || isProtocolKnown) return word;
       // The first part of a key that is no address is the protocol.
       isProtocolKnown = true;
-      return protocols.get(word) ?? word;
+      return protocolNames.get(word) ?? word;
     })
     .join(' ');
 }
@@ -44,11 +44,6 @@ export function isDormant(definition: readonly string[]): boolean {
 
 const counter = / counter packets \d+ bytes \d+/;
 const times = / (?:timeout|expires) [0-9dhms]+/g;
-const protocols = new Map([
-  ['6', 'tcp'],
-  ['17', 'udp'],
-  ['132', 'sctp'],
-]);
 
 function withoutComment(line: string): string {
   const start = line.indexOf(' comment "');
@@ -57,12 +52,13 @@ function withoutComment(line: string): string {
   return line.slice(0, start) + (end === -1 ? '' : line.slice(end + 1));
 }
 
-/** The rule with names where `nft -n` prints the numbers of what our rules ask for. */
+/** The rule with names where `nft -n` or `nft -p` prints the numbers of what our rules ask for. */
 export function withNames(line: string): string {
   return line
     .replace(/\bct state 0x0*8\b/, 'ct state new')
     .replace(/\bct status 0x0*20\b/, 'ct status dnat')
-    .replace(/\b(fib [sd]addr) type 2\b/, '$1 type local');
+    .replace(/\b(fib [sd]addr) type 2\b/, '$1 type local')
+    .replace(/\bl4proto (6|17|132)\b/, (_, number: string) => `l4proto ${protocolNames.get(number) ?? number}`);
 }
 
 /** An address or CIDR in the one form that both sides of a comparison get; IPv4 has one form only. */
@@ -77,7 +73,7 @@ function canonicalAddress(word: string): string | undefined {
 }
 
 function ruleKey(line: string): string {
-  return withNames(withoutComment(line))
+  return withoutComment(line)
     .replaceAll(/"([^"]*)"/g, '$1')
     .replaceAll('meta mark', 'mark')
     .replace(/mark != 0x0+\/1\b/, 'mark & 0x80000000 != 0')
@@ -88,7 +84,6 @@ function ruleKey(line: string): string {
     .replace(/ timeout ([0-9dhms]+) }$/, (_, time: string) => ` timeout ${seconds(time)} }`)
     .replace(/\bdnat (ip6? )?(?:addr \. port )?to\b/, 'dnat to')
     .replace(/\breject with icmp(?:v6|x)? (?:type )?port-unreachable$/, 'reject')
-    .replace(/\bl4proto (6|17|132)\b/, (_, number: string) => `l4proto ${protocols.get(number) ?? number}`)
     .split(' ')
     .map(canonicalWord)
     .join(' ');

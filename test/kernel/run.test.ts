@@ -1,8 +1,9 @@
 import { expect } from 'chai';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CommandError, isMissing } from '../../src/kernel/errors.ts';
+import { openNamelessFile } from '../../src/kernel/nameless-file.ts';
 import { createRun, type Run } from '../../src/kernel/run.ts';
 import { createToolPaths } from '../../src/kernel/tool-paths.ts';
 
@@ -110,6 +111,19 @@ describe('running a tool', function () {
   it('reads no input, so that a tool which ends early breaks nothing', async () => {
     await shim('reads', 'cat; echo end');
     expect((await run('reads', [])).stdout).to.equal('end\n');
+  });
+
+  it('lets a tool write to an open file', async () => {
+    await shim('writes', 'echo one; echo two; echo err >&2');
+    const file = await openNamelessFile({ path: directory });
+    try {
+      const result = await run('writes', [], { stdoutFd: file.fd });
+      expect(result).to.include({ exitCode: 0, stdout: '', stderr: 'err\n', isTruncated: false });
+      expect(await file.text()).to.equal('one\ntwo\n');
+      expect((await readdir(directory)).join()).not.to.contain('nameless');
+    } finally {
+      await file.close();
+    }
   });
 
   it('keeps large output whole', async () => {

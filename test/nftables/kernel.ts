@@ -30,8 +30,8 @@ export async function createTestKernel(): Promise<TestKernel> {
     writeFileSync(file, script);
     await namespace.mustExec('nft', '-f', file);
   };
-  const text = async (family: IPFamily) => {
-    const result = await namespace.exec('nft', '-s', 'list', 'table', ...tableOf(family).split(' '));
+  const text = async (family: IPFamily, ...terms: readonly string[]) => {
+    const result = await namespace.exec('nft', '-s', ...terms, 'list', 'table', ...tableOf(family).split(' '));
     return result.exitCode === 0 ? result.stdout : '';
   };
   return {
@@ -41,7 +41,7 @@ export async function createTestKernel(): Promise<TestKernel> {
       for (const script of scripts) await load(scriptText(script));
     },
     text,
-    list: async (family) => parseNftables(await text(family)),
+    list: async (family) => parseNftables(await text(family, '-p')),
     flush: () => load('flush ruleset\n'),
     remove: async () => {
       rmSync(directory, { recursive: true, force: true });

@@ -16,11 +16,7 @@ describe('spellings of nft', () => {
     ],
     ['mark and 0x80000000 != 0', 'meta mark != 0x00000000/1'],
     ['dnat ip addr . port to ip daddr . tcp dport map @m', 'dnat ip to ip daddr . tcp dport map @m'],
-    ['meta l4proto 6 dnat to 10.0.0.1:80', 'meta l4proto tcp dnat to 10.0.0.1:80'],
     ['iifname != br0 accept', 'iifname != "br0" accept'],
-    ['ct state 0x8 jump firewall-check', 'ct state new jump firewall-check'],
-    ['ct status 0x20 masquerade fully-random', 'ct status dnat masquerade fully-random'],
-    ['fib saddr type 2 accept', 'fib saddr type local accept'],
     ['update @s { ip saddr timeout 5400s }', 'update @s { ip saddr timeout 1h30m }'],
     ['reject with icmp port-unreachable', 'reject'],
     ['reject with icmpv6 type port-unreachable', 'reject'],
@@ -95,6 +91,40 @@ describe('spellings of nft', () => {
       ] as const
     ).map(([kind, line]) => definitionKey({ kind, definition: [line] }).join());
     expect(new Set(keys).size).to.equal(keys.length);
+  });
+});
+
+describe('a listing with numbers for names', () => {
+  const text = (...words: readonly string[]) => {
+    const [tcp, sctp, isNew, dnat, local] = words;
+    return `table ip kube-proxy {
+	set hairpin-connections {
+		type ipv4_addr . ipv4_addr . inet_proto . inet_service
+		elements = { 10.244.1.11 . 10.244.1.11 . ${tcp} . 17, 10.244.1.12 . 10.244.1.12 . ${sctp} . 6 }
+	}
+
+	map service-nodeports {
+		type inet_proto . inet_service : verdict
+		elements = { ${tcp} . 30080 : goto class-nodeport-2,
+			     ${sctp} . 17 : drop }
+	}
+
+	map tcp-endpoints {
+		typeof ip daddr . tcp dport . numgen random mod 65536 : ip daddr . tcp dport
+		elements = { 10.96.0.10 . 6 . 17 : 10.244.1.11 . 132 }
+	}
+
+	chain services {
+		ct state ${isNew} fib saddr type ${local} meta l4proto ${sctp} dnat to 10.244.1.11:17
+		ct status ${dnat} masquerade fully-random
+	}
+}
+`;
+  };
+
+  it('reads as one with names', () => {
+    const numbers = parseNftables(text('6', '132', '0x8', '0x20', '2'));
+    expect(numbers).to.deep.equal(parseNftables(text('tcp', 'sctp', 'new', 'dnat', 'local')));
   });
 });
 
