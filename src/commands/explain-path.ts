@@ -25,6 +25,8 @@ export interface PathStep {
   readonly meaning: string;
   /** The rule without its chain and comment. */
   readonly rule: string;
+  /** It led into a chain that had nothing for the packet. */
+  readonly isIdle: boolean;
 }
 
 /** What a packet goes through, in order; empty when no rule takes notice of it. */
@@ -37,6 +39,12 @@ export function endpointText(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+/** The lines that tell what becomes of the packet: without idle rules, and hooks where nothing else happens. */
+export function busyLines(lines: readonly PathLine[]): readonly PathLine[] {
+  const busy = lines.filter((line) => line.kind !== 'step' || !line.isIdle);
+  return busy.filter((line, index) => line.kind !== 'hook' || busy[index + 1]?.kind === 'step');
+}
+
 /** One line a step. What branches of a fork go through afterwards is told once, where it is the same. */
 function linesOf(nodes: readonly TreeNode[], hook: string): PathLine[] {
   const isFork = nodes.length > 1;
@@ -46,7 +54,7 @@ function linesOf(nodes: readonly TreeNode[], hook: string): PathLine[] {
     const { step } = node;
     const own: PathLine[] = step.hook === hook ? [] : [{ kind: 'hook', hook: step.hook }];
     const all = [...own, stepLine(node, isFork), ...linesOf(node.next, step.hook)];
-    const next = all.findIndex(({ kind }, index) => index >= own.length && kind !== 'step');
+    const next = all.findIndex((line, index) => index > own.length && (line.kind !== 'step' || line.depth === 0));
     lines.push(...all.slice(0, next < 0 ? undefined : next));
     if (next < 0) continue;
     const rest = all.slice(next);
@@ -68,7 +76,8 @@ function endsOf({ way, next }: TreeNode): string[] {
 
 function stepLine({ step, next }: TreeNode, isFork: boolean): PathStep {
   const why = whyOf(step);
-  const idle = isIdle(step, next) ? (why.endsWith('?') ? ' no' : ': nothing') : '';
+  const cameBack = isIdle(step, next);
+  const idle = cameBack ? (why.endsWith('?') ? ' no' : ': nothing') : '';
   return {
     kind: 'step',
     depth: step.depth,
@@ -79,6 +88,7 @@ function stepLine({ step, next }: TreeNode, isFork: boolean): PathStep {
       .replace(/^-A \S+ ?/, '')
       .replace(/-m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+) ?/g, '')
       .replace(/ ?comment "(?:[^"\\]|\\.)*"$/, ''),
+    isIdle: cameBack,
   };
 }
 

@@ -5,20 +5,25 @@ import { anchorOf, healthBar } from './report-health.ts';
 import { html, when } from './report-markup.ts';
 import type { Markup } from './report-markup.ts';
 import { wayDetails } from './report-way.ts';
+import type { ShownPaths } from './report-way.ts';
+
+/** With more Services the page would be slow to open: a way takes a dozen lines, and most ways are alike. */
+const maxWithPaths = 200;
 
 /** Every Service, closed; inside its ports, endpoints and the ways of packets. */
 export function servicesSection(services: readonly ServiceReport[]): Markup {
+  const paths = services.length > maxWithPaths ? 'undelivered' : 'all';
   return html`<section id="services" aria-labelledby="services-h">
     <div class="head">
       <h2 id="services-h">Services <span class="n">${services.length}</span></h2>
       <button type="button" id="expand" hidden aria-controls="services">Open all</button>
     </div>
-    ${services.map(serviceCard)}
+    ${when(paths !== 'all', () => html`<p class="quiet">With so many Services, the rules on the way are shown where a packet does not arrive. For all others: <code>portwright explain</code>.</p>`)}${services.map((service) => serviceCard(service, paths))}
     <p class="none" hidden>No Service matches.</p>
   </section>`;
 }
 
-function serviceCard(service: ServiceReport): Markup {
+function serviceCard(service: ServiceReport, paths: ShownPaths): Markup {
   const { namespace, name, type, ports, endpoints, concerns } = service;
   return html`<details class="card service" id="${anchorOf(namespace, name)}" data-find="${findable(service)}">
     <summary>
@@ -27,7 +32,7 @@ function serviceCard(service: ServiceReport): Markup {
       ><span class="end">${badge(service)}${when(ports.length > 0, () => healthBar(endpoints))}</span>
     </summary>
     <div class="body">
-      ${concernList(concerns, 'within')}${ports.map(portBlock)}${when(ports.length === 0, () => html`<p class="quiet">No rules are made for it: ${reasonFor(service)}.</p>`)}
+      ${concernList(concerns, 'within')}${ports.map((port) => portBlock(port, paths))}${when(ports.length === 0, () => html`<p class="quiet">No rules are made for it: ${reasonFor(service)}.</p>`)}
     </div>
   </details> `;
 }
@@ -69,7 +74,7 @@ function reasonFor({ type }: ServiceReport): string {
     : 'it has no cluster IP or no port of these families';
 }
 
-function portBlock({ servicePort: one, ways }: PortReport): Markup {
+function portBlock({ servicePort: one, ways }: PortReport, paths: ShownPaths): Markup {
   return html`<div class="port">
     <h3>
       ${one.portName === '' ? 'port' : one.portName} <code>${one.port}</code>/${one.protocol}
@@ -79,7 +84,7 @@ function portBlock({ servicePort: one, ways }: PortReport): Markup {
       ${policiesOf(one).map((text) => html`<li>${text}</li>`)}
     </ul>
     ${endpointTable(one)}
-    <div class="ways">${ways.map((way) => wayDetails(way))}</div>
+    <div class="ways">${ways.map((way) => wayDetails(way, paths))}</div>
   </div> `;
 }
 

@@ -1,19 +1,22 @@
 import type { Answer } from './explain-answer.ts';
-import { endpointText, pathOf } from './explain-path.ts';
+import { busyLines, endpointText, pathOf } from './explain-path.ts';
 import type { PathLine } from './explain-path.ts';
 import { leftOutWords, probabilityText, seenText, verdictWords } from './explain-text.ts';
 import type { WayReport } from './report-data.ts';
 import { html, when } from './report-markup.ts';
 import type { Markup } from './report-markup.ts';
 
+/** Whether each packet's path is shown, or those of packets that reach no endpoint. */
+export type ShownPaths = 'all' | 'undelivered';
+
 /** What becomes of packets to one address: a word for each kind of client, inside the path of each. */
-export function wayDetails({ way, to, answers }: WayReport): Markup {
+export function wayDetails({ way, to, answers }: WayReport, paths: ShownPaths): Markup {
   return html`<details class="way">
     <summary>
       <span class="name">${way} <code>${to}</code></span
       ><span class="end">${answers.map(verdictTag)}</span>
     </summary>
-    ${answers.map(answerBlock)}
+    ${answers.map((answer) => answerBlock(answer, paths))}
   </details> `;
 }
 
@@ -29,8 +32,9 @@ const clientNames = { pod: 'pod', node: 'this node', outside: 'outside' } as con
 const verdictNames = { endpoint: 'delivered', reject: 'refused', drop: 'dropped', host: 'node itself', pass: 'passes' };
 const verdictKinds = { endpoint: 'good', reject: 'bad', drop: 'bad', host: 'warn', pass: 'warn' };
 
-function answerBlock(answer: Answer): Markup {
+function answerBlock(answer: Answer, paths: ShownPaths): Markup {
   const { client, outcome, reasons, leftOut } = answer;
+  const isDelivered = outcome.verdict === 'endpoint' && outcome.others.length === 0;
   return html`<div class="answer">
     <h4>From ${clientNames[client.kind]}, <code>${client.address.text}</code>: ${verdictWords[outcome.verdict]}</h4>
     <ul>
@@ -43,7 +47,7 @@ function answerBlock(answer: Answer): Markup {
         ({ endpoint, why }) => html`<li>left out: <code>${endpoint.key}</code>, ${leftOutWords[why]}</li>`,
       )}
     </ul>
-    ${path(pathOf(outcome))}
+    ${when(paths === 'all' || !isDelivered, () => path(busyLines(pathOf(outcome))))}
   </div> `;
 }
 

@@ -56,6 +56,12 @@ describe('explain for people', () => {
     ]);
   });
 
+  it('tells what all endpoints share once, also where the hook stays the same', async () => {
+    const text = explainText(await ask('nodeport', { to: 'node:30100', from: '172.18.0.11' }));
+    expect(text.match(/filter OUTPUT: .*KUBE-PROXY-FIREWALL/g)).to.have.length(1);
+    expect(text.indexOf('filter OUTPUT: ')).to.be.above(text.lastIndexOf('send it to 10.244.2.14'));
+  });
+
   it('tells apart what branches go through, and once what they share', async () => {
     const models = await recordedModels('nodeport', 'iptables');
     const text = readCase('nodeport', 'iptables.rules').replaceAll(

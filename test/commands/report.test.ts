@@ -124,6 +124,21 @@ describe('portwright report', () => {
     expect(text).to.include('The node itself was not looked at');
   });
 
+  it('leaves out rules that had nothing for a packet', () => {
+    const text = textOf(page);
+    expect(text).to.include('postrouting').and.to.not.include(': nothing');
+  });
+
+  it('shows of very many Services the rules that stop packets, and stays small', async () => {
+    const names = Array.from({ length: 201 }, (_, index) => `web-${index}`);
+    const served = names.flatMap((name, index) => [service(name, 30_100 + index), slice(name, [endpoint])]);
+    const { page: large } = await run([node, service('empty', 30_081), ...served]);
+    const text = textOf(large);
+    expect(text).to.include('rules on the way are shown where a packet does not arrive');
+    expect(text).to.include('KUBE-EXTERNAL-SERVICES').and.to.not.include('DNAT');
+    expect(large.length / names.length).to.be.below(8_000);
+  });
+
   const searches: readonly (readonly [string, readonly string[]])[] = [
     ['web', ['shop/web']],
     ['30081', ['shop/empty']],
