@@ -18,6 +18,8 @@ export type ApiOrder =
   | { readonly order: 'events' }
   /** Services with so many endpoints each, addresses by number, of which the first is `svc-0` at 10.96.0.1. */
   | { readonly order: 'fill'; readonly services: number; readonly endpoints: number }
+  /** So many changes of slices that `fill` made, one after the other, each with other endpoints than before. */
+  | { readonly order: 'storm'; readonly events: number; readonly services: number; readonly endpoints: number }
   /** A TCP server inside the namespace that sends a word to each client. */
   | { readonly order: 'listen'; readonly address: string; readonly port: number; readonly word: string }
   /** Milliseconds from the change until a client of the address hears the word. */
@@ -69,6 +71,8 @@ async function obey(told: ApiOrder): Promise<unknown> {
     case 'fill':
       for (let index = 0; index < told.services; index++) server.set(...numbered(index, told.endpoints));
       return null;
+    case 'storm':
+      return storm(told);
     case 'listen':
       return listen(told);
     case 'timeToPacket':
@@ -85,6 +89,19 @@ function numbered(index: number, endpoints: number): readonly ApiObject[] {
     dotted(0x0a800001 + index * endpoints + position),
   );
   return [apiService(name, { clusterIP, clusterIPs: [clusterIP] }), apiSlice(`${name}-x`, name, addresses)];
+}
+
+/** In portions as an API server would deliver them, with time for the clients to take each. */
+async function storm(told: Extract<ApiOrder, { order: 'storm' }>): Promise<null> {
+  for (let event = 0; event < told.events; event++) {
+    const name = `svc-${event % told.services}`;
+    const addresses = Array.from({ length: told.endpoints }, (_, index) =>
+      dotted(0x0a900000 + ((event * told.endpoints + index) & 0xfffff)),
+    );
+    server.set(apiSlice(`${name}-x`, name, addresses));
+    if (event % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return null;
 }
 
 function dotted(value: number): string {
