@@ -235,7 +235,6 @@ describe('deploy', () => {
       'list nodes.',
       'list servicecidrs.networking.k8s.io',
       'list services.',
-      'patch events.events.k8s.io',
       'watch endpointslices.discovery.k8s.io',
       'watch nodes.',
       'watch servicecidrs.networking.k8s.io',

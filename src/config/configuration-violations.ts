@@ -43,7 +43,7 @@ const checks: readonly Check[] = [
 function featureGates(configuration: KubeProxyConfiguration): Violation[] {
   return lockedGates(configuration.featureGates).map((name) => ({
     field: `featureGates.${name}`,
-    message: 'it is locked and cannot be changed; leave it out',
+    message: `${name} is locked and cannot be changed; leave it out`,
   }));
 }
 

@@ -292,6 +292,8 @@ const switchNames: ReadonlySet<string> = new Set(flags.filter(({ type }) => type
 function normalizeArgument(argument: string): string {
   if (/^-v=?[0-9]+$/.test(argument)) return `--v=${argument.replace(/^-v=?/, '')}`;
   if (!argument.startsWith('--')) return argument;
+  // There is but one form of our version.
+  if (argument === '--version=raw' || argument === '--version=true') return '--version';
   const equals = argument.indexOf('=');
   const name = (equals < 0 ? argument : argument.slice(0, equals)).replaceAll('_', '-');
   if (equals >= 0) return name + argument.slice(equals);

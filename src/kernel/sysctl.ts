@@ -60,13 +60,21 @@ function missing(setting: string, value: string): SysctlError {
 function explained(setting: string, value: string, before: string, words: string): SysctlError {
   const what = `cannot set ${setting} from ${before} to ${value}: ${words}`;
   if (/EROFS|Read-only/.test(words)) {
-    const advice =
-      '/proc/sys is mounted read-only, as in an unprivileged container: set it on the host or in a privileged init container';
+    const advice = `${mountOf(setting)} is mounted read-only, as in an unprivileged container: set it on the host or in a privileged init container`;
     return new SysctlError(setting, 'read-only', `${what}; ${advice}`);
   }
   if (/EACCES|EPERM|Permission denied|not permitted/.test(words)) {
-    const advice = 'run as root with CAP_NET_ADMIN, or set it on the host';
-    return new SysctlError(setting, 'not-permitted', `${what}; ${advice}`);
+    return new SysctlError(setting, 'not-permitted', `${what}; ${rightFor(setting)}`);
   }
   return new SysctlError(setting, 'refused', `${what}; the kernel does not take this value here`);
+}
+
+function mountOf(setting: string): string {
+  return setting.startsWith('/') ? `/${setting.split('/')[1] ?? ''}` : '/proc/sys';
+}
+
+function rightFor(setting: string): string {
+  return setting.startsWith('/proc/self/')
+    ? 'lowering it takes CAP_SYS_RESOURCE'
+    : 'run as root with CAP_NET_ADMIN, or set it on the host';
 }

@@ -127,7 +127,7 @@ describe('parseConfig', () => {
       ],
       [
         'featureGates: {MultiCIDRServiceAllocator: false}',
-        'proxy.yaml:3: featureGates.MultiCIDRServiceAllocator: it is locked and cannot be changed; leave it out',
+        'proxy.yaml:3: featureGates.MultiCIDRServiceAllocator: MultiCIDRServiceAllocator is locked and cannot be changed; leave it out',
       ],
       ['featureGates: {A: 1}', 'proxy.yaml:3: featureGates: got {"A":1}, expected names with the values true or false'],
       ['logging: {format: xml}', 'proxy.yaml:3: logging.format: got "xml", expected text or json'],

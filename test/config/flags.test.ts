@@ -48,6 +48,10 @@ describe('the flags', () => {
     expect(config.logging.verbosity).to.equal(4);
   });
 
+  it('have one form of the version', () => {
+    expect(normalizeArguments(['run', '--version=raw'])).to.deep.equal(['run', '--version']);
+  });
+
   it('print what was given as kube-proxy prints it', () => {
     const lines = flagLines({
       configSyncPeriod: '90s',

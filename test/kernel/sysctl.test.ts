@@ -56,6 +56,19 @@ describe('kernel settings', function () {
     expect(error.message).to.contain('CAP_NET_ADMIN');
   });
 
+  it('outside of /proc/sys name their own mount and right', async () => {
+    const failing = (code: string) => ({
+      read: () => Promise.resolve('1\n'),
+      write: () => Promise.reject(new Error(`${code}: no`)),
+    });
+    const hashsize = createSysctl(failing('EROFS')).ensure('/sys/module/nf_conntrack/parameters/hashsize', '2');
+    expect((await failure(hashsize)).message).to.contain('; /sys is mounted read-only');
+    const oom = createSysctl(failing('EACCES')).ensure('/proc/self/oom_score_adj', '-999');
+    expect((await failure(oom)).message)
+      .to.contain('CAP_SYS_RESOURCE')
+      .and.not.to.contain('CAP_NET_ADMIN');
+  });
+
   it('that the kernel refuses say the value', async () => {
     const error = await failure(createSysctl(lab.files).ensure('net/ipv4/ip_local_port_range', '9 1'));
     expect(error.reason).to.equal('refused');
