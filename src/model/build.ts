@@ -1,11 +1,11 @@
 import { parseCidr } from '../source/address.ts';
-import type { ClusterState, EndpointSlice, IPFamily, Service } from '../source/objects.ts';
+import type { ClusterState, IPFamily, Service } from '../source/objects.ts';
 import { ClaimRegister, settleClaims } from './claims.ts';
 import type { Claimant } from './claims.ts';
-import { endpointsKey, serviceEndpoints } from './endpoints.ts';
-import type { Endpoint, ProxyModel, ServicePort, Warning } from './model.ts';
+import type { ProxyModel, Warning } from './model.ts';
 import type { ModelOptions } from './options.ts';
-import { resolve } from './topology.ts';
+import { byName, Resolver } from './resolver.ts';
+import type { Served } from './resolver.ts';
 import type { Location } from './topology.ts';
 import { unresolvedPorts } from './unresolved-port.ts';
 import type { UnresolvedPort, UnresolvedPorts } from './unresolved-port.ts';
@@ -13,8 +13,6 @@ import type { UnresolvedPort, UnresolvedPorts } from './unresolved-port.ts';
 const zoneLabel = 'topology.kubernetes.io/zone';
 /** Above this many endpoints kube-proxy writes no comments into the rules of single endpoints (spec 9.3). */
 const largeClusterEndpoints = 1000;
-const noSlices: readonly EndpointSlice[] = [];
-const noEndpoints: readonly Endpoint[] = [];
 
 /**
  * All that this node must make true for one family. Work is remembered by the identity of the objects it was done
@@ -23,18 +21,9 @@ const noEndpoints: readonly Endpoint[] = [];
  */
 export function buildModel(state: ClusterState, options: ModelOptions): ProxyModel {
   const memory = memoryFor(options);
-  const { served, warnings } = claimsOf(state.services, options, memory);
+  const claims = claimsOf(state.services, options, memory);
   const location = locationOf(state, options, memory);
-  const servicePorts: ServicePort[] = [];
-  const allWarnings: Warning[] = [...warnings];
-  let endpointCount = 0;
-  for (const one of served) {
-    const slices = state.slices.get(one.key) ?? noSlices;
-    if (one.slices !== slices || one.location !== location) resolveServed(one, slices, location, options);
-    for (const port of one.resolved) servicePorts.push(port);
-    if (one.warnings.length > 0) allWarnings.push(...one.warnings);
-    endpointCount += one.endpointCount;
-  }
+  const { servicePorts, warnings, endpointCount } = memory.resolver.resolve(claims.served, state.slices, location);
   return {
     family: options.family,
     masqueradeMark: 2 ** options.masqueradeBit,
@@ -46,22 +35,8 @@ export function buildModel(state: ClusterState, options: ModelOptions): ProxyMod
     serviceCIDRs: serviceCIDRsOf(state, options.family),
     servicePorts,
     isLargeCluster: endpointCount > largeClusterEndpoints,
-    warnings: allWarnings,
+    warnings: [...claims.warnings, ...warnings],
   };
-}
-
-/** A Service with what it may serve, and what was last made of it. */
-interface Served {
-  readonly namespace: string;
-  readonly name: string;
-  /** `namespace/name`. */
-  readonly key: string;
-  readonly ports: readonly UnresolvedPort[];
-  slices: readonly EndpointSlice[] | undefined;
-  location: Location | undefined;
-  resolved: readonly ServicePort[];
-  endpointCount: number;
-  warnings: readonly Warning[];
 }
 
 interface Claims {
@@ -76,6 +51,7 @@ interface Memory {
   readonly served: WeakMap<Service, Served>;
   readonly claims: WeakMap<readonly Service[], Claims>;
   readonly register: ClaimRegister;
+  readonly resolver: Resolver;
   location: Location;
 }
 
@@ -89,6 +65,7 @@ function memoryFor(options: ModelOptions): Memory {
     served: new WeakMap(),
     claims: new WeakMap(),
     register: new ClaimRegister(),
+    resolver: new Resolver(options),
     location: { nodeName: options.nodeName, zone: '' },
   };
   memories.set(options, memory);
@@ -110,8 +87,10 @@ function claimsOf(services: readonly Service[], options: ModelOptions, memory: M
     if (unresolved.ports.length > 0) claimants.push({ service, ports: unresolved.ports });
   }
   const { granted, warnings: lost } = settleClaims(claimants, memory.register);
-  const served = claimants.map(({ service, ports }) => servedOf(service, granted.get(service) ?? ports, memory));
-  const claims = { served: sorted(served), warnings: [...warnings, ...lost] };
+  const served = sorted(
+    claimants.map(({ service, ports }) => servedOf(service, granted.get(service) ?? ports, memory)),
+  );
+  const claims = { served, warnings: [...warnings, ...lost] };
   memory.claims.set(services, claims);
   return claims;
 }
@@ -146,10 +125,6 @@ function sorted(served: readonly Served[]): readonly Served[] {
   return isSorted ? served : served.toSorted(byName);
 }
 
-function byName(left: Served, right: Served): number {
-  return compare(left.namespace, right.namespace) || compare(left.name, right.name);
-}
-
 /** The same object until the zone changes: resolved ports are valid for one location. */
 function locationOf(state: ClusterState, options: ModelOptions, memory: Memory): Location {
   const zone = state.node?.metadata.labels?.[zoneLabel] ?? '';
@@ -157,60 +132,8 @@ function locationOf(state: ClusterState, options: ModelOptions, memory: Memory):
   return memory.location;
 }
 
-/** Chooses endpoints anew; service ports for which nothing comes out different stay the same objects. */
-function resolveServed(one: Served, slices: readonly EndpointSlice[], location: Location, options: ModelOptions): void {
-  const endpoints = serviceEndpoints(slices, options.family, options.nodeName);
-  const before = one.location === location ? one.resolved : [];
-  one.slices = slices;
-  one.location = location;
-  one.warnings = endpoints.warnings;
-  one.endpointCount = 0;
-  one.resolved = one.ports
-    .map((port) => {
-      const all = endpoints.byPort.get(endpointsKey(port.portName, port.protocol)) ?? noEndpoints;
-      one.endpointCount += all.length;
-      const known = before.find(({ portName, protocol }) => portName === port.portName && protocol === port.protocol);
-      return known !== undefined && sameEndpoints(known.allEndpoints, all) ? known : resolve(port, all, location);
-    })
-    .sort((left, right) => compare(left.portName, right.portName) || compare(left.protocol, right.protocol));
-}
-
-/** A slice that was rewritten without a change that matters leaves the service port as it is. */
-function sameEndpoints(left: readonly Endpoint[], right: readonly Endpoint[]): boolean {
-  if (left === right) return true;
-  return (
-    left.length === right.length &&
-    left.every((endpoint, index) => {
-      const other = right[index];
-      return other !== undefined && (endpoint === other || sameEndpoint(endpoint, other));
-    })
-  );
-}
-
-function sameEndpoint(left: Endpoint, right: Endpoint): boolean {
-  return (
-    left.key === right.key &&
-    left.isLocal === right.isLocal &&
-    left.isReady === right.isReady &&
-    left.isServing === right.isServing &&
-    left.isTerminating === right.isTerminating &&
-    left.nodeName === right.nodeName &&
-    left.pod === right.pod &&
-    sameNames(left.zoneHints, right.zoneHints) &&
-    sameNames(left.nodeHints, right.nodeHints)
-  );
-}
-
-function sameNames(left: readonly string[], right: readonly string[]): boolean {
-  return left.length === right.length && left.every((name, index) => name === right[index]);
-}
-
 function serviceCIDRsOf(state: ClusterState, family: IPFamily): readonly string[] {
   const cidrs = state.serviceCIDRs.flatMap((object) => object.spec?.cidrs ?? []).map(parseCidr);
   const own = cidrs.flatMap((cidr) => (cidr?.family === family ? [cidr.text] : []));
   return [...new Set(own)].sort();
-}
-
-function compare(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
 }
