@@ -29,13 +29,16 @@ describe('the portwright program', function () {
       expect(await run(['--version'])).to.deep.equal({ exitCode: 0, stdout: `portwright ${version}\n`, stderr: '' });
     });
 
-    for (const { name, example } of verbs) {
-      it(`explains ${name} with an example`, async () => {
+    for (const { name, example, exitCodes } of verbs) {
+      it(`explains ${name} with its exit codes and an example`, async () => {
         const { exitCode, stdout, stderr } = await run([name, '--help']);
         expect([exitCode, stderr]).to.deep.equal([0, '']);
         expect(stdout)
           .to.match(new RegExp(`^Usage: portwright ${name}`))
-          .and.to.include(`Example:\n  ${example}\n`);
+          .and.to.include(`Exit code:\n  ${exitCodes}\n\nExample:\n  ${example}\n`);
+        expect((await run(['help', name])).stdout).to.equal(stdout);
+        // What is only for the agent is not offered elsewhere.
+        expect(stdout.includes('--init-only')).to.equal(name === 'run');
       });
     }
 
@@ -81,6 +84,13 @@ describe('the portwright program', function () {
       ['an unknown command', ['rendr'], /unknown command 'rendr'\n\(Did you mean render\?\)\n.*--help/],
       ['an unknown option', ['render', '--bogus'], /unknown option '--bogus'\n.*--help/],
       ['a format that a command does not have', ['render', '-f', web, '-o', 'xml'], /text, json, yaml/],
+      [
+        'a file without its option',
+        ['render', web],
+        /unexpected word ".*manifests\.yaml"; manifests are given with -f /,
+      ],
+      ['a word too many', ['completion', 'bash', 'zsh'], /^error: completion: unexpected word "zsh"\n$/],
+      ['a directory for a listing', ['diff', '-f', web, '--live', '/'], /--live: cannot read \/: is a directory/],
       ['no state', ['render'], /-f PATH.*--kubeconfig PATH.*--master URL/],
       ['manifests and a cluster', ['diff', '-f', web, '--kubeconfig', 'x'], /-f and --kubeconfig/],
       ['manifests and a server', ['apply', '-f', web, '--master', 'https://x'], /-f and --kubeconfig or --master/],

@@ -3,7 +3,7 @@ import { UsageError } from './failure.ts';
 import { topics } from './help-topics.ts';
 import { verbs } from './verbs.ts';
 
-/** Prints a topic, or all there is to ask for. */
+/** Prints a topic, or all there is to ask for. Of a command, its own help is asked for. */
 export function help(options: CommandOptions, effects: CommandEffects): Promise<number> {
   const [word] = options.words;
   if (word === undefined) {
@@ -11,11 +11,10 @@ export function help(options: CommandOptions, effects: CommandEffects): Promise<
     return Promise.resolve(0);
   }
   const topic = topics.find(({ name }) => name === word);
-  const verb = verbs.find(({ name }) => name === word);
-  if (topic === undefined && verb === undefined) {
+  if (topic === undefined) {
     throw new UsageError(`help ${word}: no such topic; there are ${topics.map(({ name }) => name).join(', ')}`);
   }
-  effects.print(topic === undefined ? `Ask the command itself: portwright ${word} --help\n` : `${topic.text}\n`);
+  effects.print(`${topic.text}\n`);
   return Promise.resolve(0);
 }
 

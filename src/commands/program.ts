@@ -12,13 +12,19 @@ export async function runProgram(argv: readonly string[], effects: CommandEffect
   let exitCode = 0;
   const program = programOf(effects, (code) => (exitCode = code));
   try {
-    await program.parseAsync(normalizeArguments(argv), { from: 'user' });
+    await program.parseAsync(normalizeArguments(helpAsked(argv)), { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     effects.say(explanation(error, effects));
     return 2;
   }
+}
+
+/** `help render` is `render --help`. */
+function helpAsked(argv: readonly string[]): readonly string[] {
+  const [first, name = '', ...rest] = argv;
+  return first === 'help' && verbs.some((verb) => verb.name === name) ? [name, '--help', ...rest] : argv;
 }
 
 function programOf(effects: CommandEffects, finish: (exitCode: number) => void): Commander {
@@ -46,11 +52,14 @@ function addVerb(program: Commander, verb: Verb, effects: CommandEffects, finish
   const command = program
     .command(`${verb.name}${verb.words === undefined ? '' : ` ${verb.words}`}`)
     .description(verb.summary)
-    .addHelpText('after', `\nExample:\n  ${verb.example}`);
+    .addHelpText('after', `\nExit code:\n  ${verb.exitCodes}\n\nExample:\n  ${verb.example}`)
+    // Refused below, with a hint.
+    .allowExcessArguments();
   for (const option of sharedOptions(verb)) command.addOption(option);
   for (const { flags: words, help } of verb.options ?? []) command.option(words, help);
-  if (verb.takes.length > 0) addConfigurationFlags(command);
+  if (verb.takes.length > 0) addConfigurationFlags(command, verb);
   command.action(async (...given: unknown[]) => {
+    refuseWords(verb, command.args);
     const run = await verb.load();
     finish(await run(commandOptions(command, given), effects));
   });
@@ -88,15 +97,29 @@ function sharedOptions({ takes, formats }: Verb): Option[] {
   ];
 }
 
+/** Words that are neither options nor their values, beyond those that a command takes. */
+function refuseWords({ name, words, takes }: Verb, given: readonly string[]): void {
+  const [first] = given.slice(words === undefined ? 0 : 1);
+  if (first === undefined) return;
+  const hint = takes.includes('state') ? `; manifests are given with -f ${first}` : '';
+  throw new UsageError(`${name}: unexpected word ${JSON.stringify(first)}${hint}`);
+}
+
 /** Every flag of kube-proxy, and ours that are configuration. Their values are read where the file's are. */
-function addConfigurationFlags(command: Commander): void {
+function addConfigurationFlags(command: Commander, verb: Verb): void {
   for (const flag of flags) {
-    const words = `${flag.short === undefined ? '' : `-${flag.short}, `}--${flag.name} <value>`;
+    // A switch without a value was given `=true` before.
+    const value = flag.type === 'bool' ? '[bool]' : '<value>';
+    const words = `${flag.short === undefined ? '' : `-${flag.short}, `}--${flag.name} ${value}`;
     const option = new Option(words, flag.help).helpGroup(`${flag.group}:`);
     if (['list', 'gates', 'vmodule'].includes(flag.type)) option.argParser(collect);
+    // Elsewhere they are ignored, with a warning.
+    if (verb.name !== 'run' && flagsOfRun.has(flag.name)) option.hideHelp();
     command.addOption(option);
   }
 }
+
+const flagsOfRun: ReadonlySet<string> = new Set(['write-config-to', 'cleanup', 'init-only']);
 
 function collect(value: string, previous: readonly string[] | undefined): string[] {
   return [...(previous ?? []), value];

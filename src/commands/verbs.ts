@@ -14,6 +14,8 @@ export interface Verb {
   /** Words after the name, as commander reads them. */
   readonly words?: string;
   readonly example: string;
+  /** What its exit codes mean, as a half sentence each. */
+  readonly exitCodes: string;
   /** Which of the shared options it has. */
   readonly takes: readonly Shared[];
   /** Formats of `-o` beside text, JSON and YAML. */
@@ -32,6 +34,7 @@ export const verbs: readonly Verb[] = [
     name: 'render',
     summary: 'print the rules; needs no cluster, no root and no kernel',
     example: 'portwright render -f service.yaml --ip-family IPv4',
+    exitCodes: '0; 2 when input or usage is wrong',
     takes: ['state', 'keepGoing', 'output'],
     load: async () => (await import('./render.ts')).render,
   },
@@ -39,6 +42,7 @@ export const verbs: readonly Verb[] = [
     name: 'diff',
     summary: 'show what differs between the live rules and what they should be, by Service',
     example: 'portwright diff -f manifests/',
+    exitCodes: '0 the same; 1 something differs; 2 input or usage is wrong, or something cannot be read',
     takes: ['state', 'keepGoing', 'live', 'ruleset', 'output'],
     load: async () => (await import('./diff.ts')).diff,
   },
@@ -46,6 +50,7 @@ export const verbs: readonly Verb[] = [
     name: 'apply',
     summary: 'make the live rules what they should be, once',
     example: 'portwright apply -f manifests/ --dry-run',
+    exitCodes: '0 the rules are what they should be; 2 not all of them',
     takes: ['state', 'keepGoing', 'dryRun', 'output'],
     load: async () => (await import('./apply.ts')).apply,
   },
@@ -53,6 +58,7 @@ export const verbs: readonly Verb[] = [
     name: 'run',
     summary: 'the agent of a node: follows a cluster, or a directory of manifests, and keeps the live rules true',
     example: 'portwright run --config /var/lib/kube-proxy/config.conf',
+    exitCodes: '0 told to end; 1 cannot go on; 2 cannot start',
     takes: ['state', 'dryRun', 'output'],
     formats: ['script'],
     load: async () => (await import('./run.ts')).run,
@@ -61,6 +67,7 @@ export const verbs: readonly Verb[] = [
     name: 'cleanup',
     summary: 'remove all rules of Portwright and kube-proxy, in both modes and both iptables variants',
     example: 'portwright cleanup --dry-run',
+    exitCodes: '0 nothing is left; 2 something is',
     takes: ['dryRun', 'output'],
     load: async () => (await import('./cleanup.ts')).cleanup,
   },
@@ -68,6 +75,7 @@ export const verbs: readonly Verb[] = [
     name: 'explain',
     summary: 'walk one packet through the rules: where it goes, and why',
     example: 'portwright explain -f manifests/ --to node:30080 --from 192.0.2.7',
+    exitCodes: '0 every client reaches an endpoint; 1 rejected, dropped or not for a Service; 2 cannot tell',
     takes: ['state', 'keepGoing', 'ruleset', 'output'],
     formats: ['mermaid', 'dot'],
     options: [
@@ -82,6 +90,7 @@ export const verbs: readonly Verb[] = [
     name: 'ports',
     summary: 'list every node port, where it answers, and what stands in its way',
     example: 'portwright ports -f manifests/ --suggest 3',
+    exitCodes: '0; 1 Services want the same port; 2 input or usage is wrong',
     takes: ['state', 'keepGoing', 'output'],
     formats: ['wide'],
     options: [{ flags: '--suggest <count>', help: 'propose so many free ports of the static band' }],
@@ -91,6 +100,7 @@ export const verbs: readonly Verb[] = [
     name: 'verify',
     summary: 'prove that both modes treat every relevant packet alike',
     example: 'portwright verify -f manifests/',
+    exitCodes: '0 alike, apart from what is documented; 1 not alike; 2 cannot tell',
     takes: ['state', 'keepGoing', 'output'],
     options: [{ ...kernelOption, help: 'compare the desired rules with the kernel, by walking packets' }],
     load: async () => (await import('./verify.ts')).verify,
@@ -99,6 +109,7 @@ export const verbs: readonly Verb[] = [
     name: 'doctor',
     summary: 'look whether this node is fit for Services, and what to do',
     example: 'portwright doctor',
+    exitCodes: '0 no problem; 1 problems were found; 2 usage is wrong',
     takes: ['output'],
     load: async () => (await import('./doctor.ts')).doctor,
   },
@@ -106,6 +117,7 @@ export const verbs: readonly Verb[] = [
     name: 'report',
     summary: 'print one HTML page about a state or this node: ports, Services, ways of packets, what is wrong',
     example: 'portwright report -f manifests/ > report.html',
+    exitCodes: '0; 2 when input or usage is wrong',
     takes: ['state', 'keepGoing'],
     options: [
       { ...kernelOption, help: "walk packets through the kernel's rules, compare them, and look at this node" },
@@ -117,6 +129,7 @@ export const verbs: readonly Verb[] = [
     summary: 'explain a topic, or a command',
     words: '[topic]',
     example: 'portwright help',
+    exitCodes: '0; 2 when there is no such topic',
     takes: [],
     load: async () => (await import('./help.ts')).help,
   },
@@ -125,6 +138,7 @@ export const verbs: readonly Verb[] = [
     summary: 'print the completion script of a shell',
     words: '<shell>',
     example: 'portwright completion bash > /etc/bash_completion.d/portwright',
+    exitCodes: '0; 2 when the shell is not known',
     takes: [],
     load: async () => (await import('./completion.ts')).completion,
   },

@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Problem } from './problem.ts';
@@ -32,13 +34,31 @@ export async function readTexts(filenames: readonly string[], options: ReadingOp
       problems.push({ file, message: 'standard input was given twice, but can be read once only' });
       continue;
     }
-    const read = file === '-' ? [await readInput(options.readStdin)] : await readPath(file, options);
+    const read = file === '-' ? [await readInput(options.readStdin)] : await readPath(file, options.recursive);
     for (const result of read) {
       if ('text' in result) texts.push(result);
       else problems.push(result);
     }
   }
   return { texts, problems };
+}
+
+/**
+ * A text that stays the same while no file that `readTexts` would read was written, replaced, added or removed. Costs a
+ * fraction of reading them.
+ */
+export async function stampOf(filenames: readonly string[], recursive: boolean): Promise<string> {
+  const hash = createHash('sha256');
+  for (const path of filenames) {
+    for (const found of await find(path, recursive)) {
+      if (!('stats' in found)) hash.update(JSON.stringify(found));
+      else {
+        const { dev, ino, size, mtimeMs, ctimeMs } = found.stats;
+        hash.update(JSON.stringify([found.file, dev, ino, size, mtimeMs, ctimeMs]));
+      }
+    }
+  }
+  return hash.digest('base64');
 }
 
 type Result = ManifestText | Problem;
@@ -51,40 +71,65 @@ async function readInput(readStdin: () => Promise<Uint8Array>): Promise<Result> 
   }
 }
 
-async function readPath(path: string, { recursive }: Pick<ReadingOptions, 'recursive'>): Promise<readonly Result[]> {
-  try {
-    const found = await stat(path);
-    return found.isDirectory() ? await readFolder(path, recursive) : [await readFile(path)];
-  } catch (error) {
-    return [unreadable(path, error)];
-  }
-}
-
-async function readFolder(path: string, recursive: boolean): Promise<readonly Result[]> {
-  const entries = await readdir(path, { withFileTypes: true });
+async function readPath(path: string, recursive: boolean): Promise<readonly Result[]> {
   const results: Result[] = [];
-  for (const entry of entries.toSorted((left, right) => (left.name < right.name ? -1 : 1))) {
-    if (entry.name.startsWith('.')) continue;
-    const inner = join(path, entry.name);
-    if (entry.isDirectory()) {
-      if (recursive) results.push(...(await readPath(inner, { recursive })));
-    } else if (/\.(?:yaml|yml|json)$/.test(entry.name)) {
-      results.push(...(await readEntry(inner)));
-    }
+  for (const found of await find(path, recursive)) {
+    results.push('stats' in found ? await readFile(found.file) : found);
   }
   return results;
 }
 
-/** A link may lead to a folder, even in a circle: what it leads to is not ours to read. */
-async function readEntry(path: string): Promise<readonly Result[]> {
+/** Something to read, or why it cannot be. */
+type Found = { readonly file: string; readonly stats: Stats } | Problem;
+
+/** What a path means: the file itself, or those in the folder. */
+async function find(path: string, recursive: boolean): Promise<readonly Found[]> {
+  const found = await look(path);
+  return isFolder(found) ? await findIn(path, recursive) : [found];
+}
+
+async function look(file: string): Promise<Found> {
   try {
-    return (await stat(path)).isDirectory() ? [] : [await readFile(path)];
+    return { file, stats: await stat(file) };
   } catch (error) {
-    return [unreadable(path, error)];
+    return unreadable(file, error);
+  }
+}
+
+function isFolder(found: Found): boolean {
+  return 'stats' in found && found.stats.isDirectory();
+}
+
+async function findIn(folder: string, recursive: boolean): Promise<readonly Found[]> {
+  const found: Found[] = [];
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    for (const entry of entries.toSorted((left, right) => (left.name < right.name ? -1 : 1))) {
+      if (entry.name.startsWith('.')) continue;
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) {
+        if (recursive) found.push(...(await findIn(path, recursive)));
+      } else if (/\.(?:yaml|yml|json)$/.test(entry.name)) {
+        const one = await look(path);
+        // A link may lead to a folder, even in a circle: what it leads to is not ours to read.
+        if (!isFolder(one)) found.push(one);
+      }
+    }
+    return found;
+  } catch (error) {
+    return [unreadable(folder, error)];
   }
 }
 
 async function readFile(path: string): Promise<Result> {
+  try {
+    return await readRegular(path);
+  } catch (error) {
+    return unreadable(path, error);
+  }
+}
+
+async function readRegular(path: string): Promise<Result> {
   // A pipe would keep us waiting for a writer: it is opened without, then refused.
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
@@ -124,8 +169,13 @@ function tooLarge(file: string, bytes: number): Problem {
 
 function unreadable(file: string, error: unknown): Problem {
   if (!(error instanceof Error)) throw error;
+  return { file, message: readingReason(error) };
+}
+
+/** Why a file cannot be read, without the words of system calls. */
+export function readingReason(error: Error): string {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  return { file, message: reasons.get(code) ?? message };
+  return reasons.get(code) ?? message;
 }
 
 const reasons = new Map([
