@@ -3,7 +3,7 @@ import { watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Warning } from '../model/model.ts';
-import { readTexts } from './files.ts';
+import { readTexts, stampOf } from './files.ts';
 import { keepIdentity } from './identity.ts';
 import { readManifests } from './manifests.ts';
 import type { ManifestOptions, Manifests } from './manifests.ts';
@@ -54,6 +54,8 @@ class Directory implements DirectorySource {
   #watchers: readonly FSWatcher[] = [];
   /** The last texts that were taken, by file. */
   #good: ReadonlyMap<string, string> = new Map();
+  /** Tells whether the files are those read last; nothing when they must be read again in any case. */
+  #stamp: string | undefined;
   /** Tells whether the texts are those seen last, taken or not. */
   #seen: string | undefined;
   #problems = '[]';
@@ -120,7 +122,11 @@ class Directory implements DirectorySource {
 
   async #read(): Promise<void> {
     const { filenames, recursive } = this.#options;
+    // Taken before the files are read: what changes meanwhile is read the next time.
+    const stamp = await stampOf(filenames, recursive);
+    if (stamp === this.#stamp) return;
     const { texts, problems } = await readTexts(filenames, { recursive, readStdin: refuseStdin });
+    this.#stamp = problems.length === 0 ? stamp : undefined;
     const seen = createHash('sha256')
       .update(JSON.stringify([texts, problems]))
       .digest('base64');

@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -61,6 +61,23 @@ describe('source/directory-watch', () => {
     renameSync(join(directory, 'a.tmp'), join(directory, 'a.yaml'));
     await until('the new Service', () => names() === 'c,b');
     expect(source.snapshot()!.services[1]).to.equal(before.services[1]);
+    expect(problems).to.deep.equal([]);
+  });
+
+  it('follows the links of a volume of a ConfigMap when they are turned over', async () => {
+    for (const [name, address] of [
+      ['..1', '10.96.0.3'],
+      ['..2', '10.96.0.4'],
+    ] as const) {
+      mkdirSync(join(directory, name));
+      write(join(name, 'c.yaml'), manifest('c', address));
+    }
+    symlinkSync('..1', join(directory, '..data'));
+    symlinkSync('..data/c.yaml', join(directory, 'c.yaml'));
+    await until('the Service', () => names() === 'a,b,c');
+    symlinkSync('..2', join(directory, '..tmp'));
+    renameSync(join(directory, '..tmp'), join(directory, '..data'));
+    await until('its new address', () => source.snapshot()!.services[2]!.spec.clusterIP === '10.96.0.4');
     expect(problems).to.deep.equal([]);
   });
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { readTexts } from '../../src/source/files.ts';
+import { readTexts, stampOf } from '../../src/source/files.ts';
 
 describe('input files', () => {
   let folder = '';
@@ -92,5 +92,56 @@ describe('input files', () => {
   it('names the line of what is no text', async () => {
     const { problems } = await read([put('nul.yaml', 'a: 1\nb: \0\n'), put('x.yaml', Buffer.from([97, 10, 0xff]))]);
     expect(problems.map(({ line }) => line)).to.deep.equal([2, 2]);
+  });
+
+  describe('have a stamp that', () => {
+    const changes: readonly (readonly [string, () => void])[] = [
+      ['a file is written with as many bytes', () => put('a.yaml', 'a: 2')],
+      [
+        'a file is replaced',
+        () => {
+          renameSync(put('new', 'a: 1'), join(folder, 'a.yaml'));
+        },
+      ],
+      ['a file comes', () => put('inner/c.yaml', 'c: 1')],
+      [
+        'a file goes',
+        () => {
+          rmSync(join(folder, 'inner', 'b.yaml'));
+        },
+      ],
+      [
+        'a link leads elsewhere',
+        () => {
+          symlinkSync('inner/b.yaml', join(folder, 'turned'));
+          renameSync(join(folder, 'turned'), join(folder, 'link.yaml'));
+        },
+      ],
+    ];
+    const stamp = () => stampOf([folder], true);
+
+    beforeEach(() => {
+      mkdirSync(join(folder, 'inner'));
+      put('a.yaml', 'a: 1');
+      put('inner/b.yaml', 'b: 1');
+      symlinkSync('a.yaml', join(folder, 'link.yaml'));
+    });
+
+    it('stays while nothing changes that would be read', async () => {
+      const before = await stamp();
+      put('.a.yaml.swp');
+      put('readme.md');
+      expect(await stamp()).to.equal(before);
+    });
+
+    for (const [what, change] of changes) {
+      it(`is another when ${what}`, async () => {
+        const before = await stamp();
+        // The clock of a file system may tick a hundred times a second only.
+        await new Promise((resolve) => setTimeout(resolve, 25));
+        change();
+        expect(await stamp()).not.to.equal(before);
+      });
+    }
   });
 });
