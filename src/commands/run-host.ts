@@ -1,12 +1,15 @@
-import { cpus } from 'node:os';
+import { cpus, hostname } from 'node:os';
 import type { Backend } from '../agent/backend.ts';
 import { applyTuning } from '../agent/kernel-settings.ts';
 import { conntrackTuning, oomTuning } from '../agent/tuning.ts';
 import type { Config } from '../config/config.ts';
+import { modelOptions } from '../config/node.ts';
+import { withGuard } from '../iptables/guard.ts';
 import { claimInstance } from '../kernel/instance-lock.ts';
 import type { Variant } from '../kernel/iptables-tools.ts';
 import { routeLocalnet } from '../kernel/sysctl.ts';
 import type { Logger } from '../log.ts';
+import { buildModel } from '../model/build.ts';
 import type { ProxyModel } from '../model/model.ts';
 import type { IPFamily } from '../source/objects.ts';
 import { backendFor, unsupported } from './kernel.ts';
@@ -95,21 +98,22 @@ export async function settleFamily(
   return [...failures, ...(await removeLeftovers(leftovers))];
 }
 
-/** Only what needs full privileges: settings. Writes no rule, so `route_localnet` only where its guard stands already. */
+/**
+ * Only what needs full privileges: settings. Of the rules it writes none but the guard without which `route_localnet`
+ * would let packets to 127.0.0.0/8 in from outside.
+ */
 export async function initialise(config: Config, kernel: Kernel, variant: Variant, logger: Logger): Promise<void> {
   await tuneConntrack(config, kernel, logger);
-  if (config.mode !== 'iptables' || !config.localhostNodePorts || !config.ipFamilies.includes('IPv4')) return;
+  // The addresses of the Node, which "primary" means, are never loopback.
+  if (!config.ipFamilies.includes('IPv4') || config.nodePortAddresses[0] === 'primary') return;
+  const options = modelOptions(config, { nodeName: hostname(), addresses: [] }, 'IPv4');
+  if (!options.localhostNodePorts) return;
   const { backend } = backendFor(kernel, 'iptables', { family: 'IPv4', variant, counters: false });
-  const live = await backend.list();
-  const hasGuard = live.parts.some((part) =>
-    part.some(({ kind, name }) => kind === 'hooks' && name === 'KUBE-FIREWALL'),
-  );
-  if (!hasGuard) {
-    const reason = 'packets to 127.0.0.0/8 could enter from outside before the rule that guards it is written';
-    logger.info('route_localnet is left to the agent', { reason, setting: routeLocalnet });
-    return;
-  }
+  const model = buildModel({ services: [], slices: new Map(), serviceCIDRs: [] }, options);
   try {
+    const live = await backend.list();
+    const { scripts } = backend.plan(live, withGuard(live, backend.desired(model)));
+    for (const script of scripts) await backend.load(script);
     await kernel.sysctl.ensure(routeLocalnet, '1');
   } catch (error) {
     logger.warn('node ports on localhost will not answer', { error });

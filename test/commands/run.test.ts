@@ -102,12 +102,69 @@ describe('portwright run', function () {
     expect(readFileSync(path, 'utf8')).to.include('kind: KubeProxyConfiguration').and.to.include('mode: nftables');
   });
 
-  it('sets what needs full privileges and ends, without a rule', async () => {
-    const agent = lab.start('--init-only', '--iptables-variant', 'nft', '--conntrack-udp-timeout', '33s');
-    expect(await agent.ended, agent.log()).to.equal(0);
-    const value = await lab.namespace.mustExec('cat', '/proc/sys/net/netfilter/nf_conntrack_udp_timeout');
-    expect(value.trim()).to.equal('33');
-    expect(await lab.rules()).not.to.include('KUBE-');
+  describe('--init-only', () => {
+    const localnet = async () =>
+      (await lab.namespace.mustExec('cat', '/proc/sys/net/ipv4/conf/all/route_localnet')).trim();
+    const initialise = async (...args: readonly string[]) => {
+      const agent = lab.start('--init-only', ...args);
+      expect(await agent.ended, agent.log()).to.equal(0);
+    };
+
+    for (const variant of ['nft', 'legacy'] as const) {
+      const saved = async () => {
+        const { stdout } = await lab.namespace.exec(`iptables-${variant}-save`, '-t', 'filter');
+        return stdout.split('\n').filter((line) => line.startsWith('-A '));
+      };
+      const args = ['--iptables-variant', variant, '--conntrack-udp-timeout', '33s'];
+
+      it(`sets what needs full privileges (${variant}): route_localnet once its guard stands, and no other rule`, async () => {
+        await initialise(...args);
+        const value = await lab.namespace.mustExec('cat', '/proc/sys/net/netfilter/nf_conntrack_udp_timeout');
+        expect(value.trim()).to.equal('33');
+        expect(await localnet()).to.equal('1');
+        const rules = await saved();
+        expect(rules).to.have.length(3);
+        expect(rules).to.include.members(['-A INPUT -j KUBE-FIREWALL', '-A OUTPUT -j KUBE-FIREWALL']);
+        expect(rules[2])
+          .to.include('block incoming localnet connections')
+          .and.to.match(/-j DROP$/);
+        await initialise(...args);
+        expect(await saved()).to.deep.equal(rules);
+      });
+
+      it(`leaves all other rules as they are (${variant}): the kubelet's, those of an agent, and somebody's`, async () => {
+        const agent = lab.start('-f', manifests, '--iptables-variant', variant);
+        const isThere = async () => (await saved()).some((rule) => rule.includes('KUBE-FIREWALL !'));
+        await eventually('the rules', isThere, agent.log);
+        agent.kill('SIGTERM');
+        await agent.ended;
+        const tool = `iptables-${variant}`;
+        const guard = (await saved()).find((rule) => rule.includes('KUBE-FIREWALL !')) ?? '';
+        await lab.namespace.shell(`
+          ${tool} -A KUBE-FIREWALL -m mark --mark 0x8000 -j DROP
+          ${tool} -I INPUT -s 192.0.2.1/32 -j ACCEPT
+          ${tool} ${guard.replace('-A', '-D')}`);
+        const before = await saved();
+        await initialise(...args);
+        const after = await saved();
+        expect(after).to.include(guard);
+        expect(after.filter((rule) => rule !== guard)).to.deep.equal(before);
+      });
+    }
+
+    const unwanted = [
+      ['--nodeport-addresses', 'primary'],
+      ['--nodeport-addresses', '192.0.2.0/24'],
+      ['--iptables-localhost-nodeports=false'],
+      ['--proxy-mode', 'nftables'],
+    ];
+    for (const args of unwanted) {
+      it(`leaves route_localnet alone where node ports do not answer on localhost: ${args.join(' ')}`, async () => {
+        await initialise('--iptables-variant', 'nft', ...args);
+        expect(await localnet()).to.equal('0');
+        expect(await lab.rules()).not.to.include('KUBE-');
+      });
+    }
   });
 
   it('refuses a command line without a place for state, and with two', async () => {
