@@ -1,9 +1,13 @@
 import { createAgentLab, eventually } from '../test/support/agent-lab.ts';
 import type { AgentLab, AgentProcess } from '../test/support/agent-lab.ts';
 import { apiService, apiSlice } from '../test/support/cluster-lab.ts';
-import { childStates, cpuSeconds, openFiles, residentMiB } from './process-usage.ts';
+import { cpuSeconds, residentMiB } from './process-usage.ts';
+import { soak } from './soak.ts';
 
-/** `npm run bench:agent [-- SIZE…]`: the whole agent as it is shipped, in a namespace, against a fake API server. */
+/**
+ * `npm run bench:agent [-- SIZE… MODE…]`: the whole agent as it is shipped, in a namespace, against a fake API server.
+ * `npm run bench:agent -- soak [MODE…]`: what it holds after each quarter of 20,000 events.
+ */
 const settings = [
   { name: 'iptables (nf_tables)', args: ['--iptables-variant', 'nft'] },
   { name: 'iptables (legacy)', args: ['--iptables-variant', 'legacy'] },
@@ -16,15 +20,19 @@ const endpoints = ['10.94.0.1', '10.94.0.2'];
 const given = process.argv.slice(2);
 const sizes = given.filter((word) => /^\d+$/.test(word)).map(Number);
 const wanted = given.filter((word) => !/^\d+$/.test(word));
-process.stdout.write(
-  '| mode | Services × 2 | start → packet | CPU of the start | event → packet p50 / p99 | CPU per change | idle CPU | memory | restart: ready, CPU |\n|---|---|---|---|---|---|---|---|---|\n',
-);
-for (const size of sizes.length > 0 ? sizes : [1_000, 10_000]) {
-  for (const setting of settings) {
-    if (wanted.length === 0 || wanted.some((word) => setting.name.includes(word))) await measure(setting, size);
+const named = settings.filter(({ name }) => wanted.some((word) => name.includes(word)));
+if (wanted.includes('soak')) {
+  for (const setting of named.length > 0 ? named : settings.slice(0, 1)) {
+    if (!(await soak(setting))) process.exitCode = 1;
+  }
+} else {
+  process.stdout.write(
+    '| mode | Services × 2 | start → packet | CPU of the start | event → packet p50 / p99 | CPU per change | idle CPU | memory | restart: ready, CPU |\n|---|---|---|---|---|---|---|---|---|\n',
+  );
+  for (const size of sizes.length > 0 ? sizes : [1_000, 10_000]) {
+    for (const setting of wanted.length > 0 ? named : settings) await measure(setting, size);
   }
 }
-if (wanted.includes('soak')) await soak();
 
 async function measure({ name, args }: { name: string; args: readonly string[] }, size: number): Promise<void> {
   const lab = await createAgentLab('bench');
@@ -102,32 +110,6 @@ async function restarted(lab: AgentLab, agent: AgentProcess, args: readonly stri
   const seconds = (performance.now() - started) / 1000;
   const wrote = next.log().includes('"rules synced"') ? ', **wrote**' : '';
   return `${seconds.toFixed(2)} s, ${cpuSeconds(next.pid).toFixed(2)} s${wrote}`;
-}
-
-/** 20,000 events: what is kept must not grow. */
-async function soak(): Promise<void> {
-  const lab = await createAgentLab('soak');
-  try {
-    await prepare(lab, 500);
-    const agent = lab.start('--iptables-variant', 'nft');
-    await timeToPacket(lab, 0);
-    await ready(lab, agent);
-    const rows: string[] = [];
-    for (let event = 0; event <= 20_000; event++) {
-      const service = `svc-${event % 400}`;
-      await lab.api.set(apiSlice(`${service}-x`, service, [`10.90.${(event >> 8) & 255}.${event & 255}`]));
-      if (event % 2_500 === 0) {
-        await pause(3_000);
-        const zombies = childStates(agent.pid).filter((state) => state === 'Z').length;
-        rows.push(
-          `${event} events: ${residentMiB(agent.pid).toFixed(0)} MiB, ${openFiles(agent.pid)} files, ${zombies} zombies`,
-        );
-      } else await pause(2);
-    }
-    process.stdout.write(`\n${rows.join('\n')}\n`);
-  } finally {
-    await lab.remove();
-  }
 }
 
 function pause(ms: number): Promise<void> {
