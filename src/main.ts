@@ -17,8 +17,12 @@ for (const [signal, number] of [
 }
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    // Whoever reads our output may stop before we do, as `head` does.
-    if (error.code === 'EPIPE') return;
+    // Whoever reads our output may stop before we do, as `head` does. A preview is then for nobody; an agent that
+    // writes rules goes on without its log.
+    if (error.code === 'EPIPE') {
+      if (isAgent && process.argv.includes('--dry-run') && stream === process.stdout) abort.abort('EPIPE');
+      return;
+    }
     if (process.exitCode !== 2 && stream === process.stdout) {
       process.stderr.write(`error: standard output: ${error.message}\n`);
     }
@@ -40,5 +44,5 @@ const exitCode = await runProgram(process.argv.slice(2), {
   },
 });
 process.exitCode ??= exitCode;
-// A tool that still runs for an agent that was told to end is not waited for.
-if (abort.signal.aborted) setTimeout(() => process.exit(), 300).unref();
+// What still runs for an agent that ends, for whatever reason, is not waited for: its successor would wait for us.
+if (isAgent) setTimeout(() => process.exit(), 300).unref();

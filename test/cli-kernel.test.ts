@@ -208,6 +208,19 @@ describe('the portwright program and a kernel', function () {
     }
   });
 
+  it('ends an agent that cannot start, and one whose preview nobody reads any more', async () => {
+    const { exitCode, stderr } = await run(['run', '--kubeconfig', '/nowhere', ...goldenNode]);
+    expect([exitCode, stderr]).to.match(/^2,[^]*error: kubeconfig \/nowhere cannot be read/);
+    const path = textFile(cli.directory, 'preview/web.yaml', manifest('preview', 30_001));
+    const change = `read -r line; sed -i s/30001/30002/ ${path}; echo "$line"`;
+    const agent = `${cli.words.join(' ')} run --dry-run -o json -f ${dirname(path)} ${goldenNode.join(' ')}`;
+    const piped = await cli.run([], {
+      prefix: [...namespace.prefix, 'bash', '--norc', '-c', `${agent} | (${change}); echo "\${PIPESTATUS[*]}"`],
+      env,
+    });
+    expect(piped.stdout).to.match(/^\{"differs":true,.*\}\n0 0\n$/);
+  });
+
   it('goes on with the other family where one cannot be read, and ends with 2', async () => {
     const broken = textFile(cli.directory, 'broken/iptables-nft-save', '#!/bin/sh\necho no table today >&2; exit 4\n');
     chmodSync(broken, 0o755);

@@ -97,7 +97,9 @@ function ending({ signal }: CommandEffects, logger: Logger): Ending {
   const whenEnded = new Promise<number>((resolve) => {
     end = resolve;
   });
+  let isEnding = false;
   const stop = () => {
+    isEnding = true;
     logger.info('told to end; the rules stay');
     end(0);
   };
@@ -106,6 +108,9 @@ function ending({ signal }: CommandEffects, logger: Logger): Ending {
   return {
     whenEnded,
     fail: (reason) => {
+      // Whoever ends all our processes at once, as systemd does, ends what we depend on too.
+      if (isEnding) return;
+      isEnding = true;
       logger.error('the agent ends; the rules stay', { reason });
       end(1);
     },

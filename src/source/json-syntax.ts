@@ -88,6 +88,8 @@ function nextAfter(found: string, expected: Expectation, open: ('list' | 'object
 }
 
 function mistakeAt(text: string, offset: number, expected: Expectation): JsonMistake {
+  if (offset === text.length)
+    return { offset: text.trimEnd().length, message: `expected ${expectations[expected]}, found the end` };
   token.lastIndex = offset;
   if (text[offset] === '"' && !token.test(text))
     return {
@@ -95,7 +97,7 @@ function mistakeAt(text: string, offset: number, expected: Expectation): JsonMis
       message: 'a text in double quotes that does not end, or holds a line end or an unknown \\ escape',
     };
   const found = /^(?:"[^"\n]{0,30}"?|[\w.+-]{1,30}|[^\n])/u.exec(text.slice(offset, offset + 40))?.[0];
-  return { offset, message: `expected ${expectations[expected]}, found ${found ?? 'the end'}` };
+  return { offset, message: `expected ${expectations[expected]}, found ${found ?? 'an unknown character'}` };
 }
 
 function blanksAt(text: string, at: number): number {

@@ -124,7 +124,7 @@ describe('YAML', () => {
     ['{\n "a": 1\n "b": 2}\n', '3:2', 'expected , or }, found "b"'],
     ['{"a": [1,\n 2, }\n', '2:5', 'expected a value, found }'],
     ['{"a": [1 x]', '1:10', 'expected , or ], found x'],
-    ['{"a": {"b": 1', '1:14', 'expected , or }, found the end'],
+    ['{"a": {"b": 1\n\n', '1:14', 'expected , or }, found the end'],
     ['{"a" 1}', '1:6', 'expected :, found 1'],
     ['{"a": 1, ]', '1:10', 'expected a name in double quotes, found ]'],
     ['{"a": "x\\q"}', '1:7', 'a text in double quotes that does not end, or holds a line end or an unknown \\ escape'],
