@@ -215,12 +215,11 @@ export function affinityContext(port: ServicePort, surroundings: Surroundings) {
     endpoints: port.reachableEndpoints.map(context),
     policies: policies.map(({ chain, endpoints }) => ({
       chain,
-      count: String(endpoints.length),
-      first: endpoints.slice(0, 1).map(context),
-      endpoints: endpoints.map((endpoint, slot) => ({
+      // One of those that are left: all of them are chosen evenly.
+      endpoints: endpoints.map((endpoint, index) => ({
         ...context(endpoint),
-        slot: String(slot),
-        separator: slot === 0 ? '' : ', ',
+        left: String(endpoints.length - index),
+        isLast: index === endpoints.length - 1,
       })),
     })),
     hasExternal: port.hasEndpoints && port.isExternal,
