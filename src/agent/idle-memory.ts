@@ -26,8 +26,13 @@ export class IdleMemory {
     this.#cancel();
     this.#cancel = this.#clock.after(quietMs, () => {
       if (process.memoryUsage().heapTotal - this.#usedBytes < worthwhileBytes) return;
+      const collect = collector();
       collect();
       this.#usedBytes = process.memoryUsage().heapUsed;
+      // The space for what is new shrinks only when little was asked for before a collection; this one is short.
+      this.#cancel = this.#clock.after(quietMs, () => {
+        collect(true);
+      });
     });
   }
 
@@ -37,12 +42,14 @@ export class IdleMemory {
 }
 
 /** Node offers the collector only behind flags, which may be set while it runs. */
-function collect(): void {
+function collector(): (ofYoungOnly?: boolean) => void {
   setFlagsFromString('--expose-gc');
-  const gc = runInNewContext('gc') as () => void;
+  const collect = runInNewContext('gc') as NodeJS.GCFunction;
   setFlagsFromString('--no-expose-gc');
-  // A page goes back only when nothing is left in it, so what stays is moved together.
-  setFlagsFromString('--compact-on-every-full-gc');
-  gc();
-  setFlagsFromString('--no-compact-on-every-full-gc');
+  return (ofYoungOnly = false) => {
+    // A page goes back only when nothing is left in it, so what stays is moved together.
+    setFlagsFromString('--compact-on-every-full-gc');
+    collect(ofYoungOnly);
+    setFlagsFromString('--no-compact-on-every-full-gc');
+  };
 }
