@@ -10,15 +10,16 @@ import { definitionKey, lineKey } from './spelling.ts';
 export function compareNftables(split: SplitParts, table: string): ObjectChange[] {
   const live = objectsIn(split.live, table);
   const desired = objectsIn(split.desired, table);
+  const common = split.common();
   const changes = diff(
     {
       live: mapValues(live, (object) => comparable(object, desired.get(object.id))),
       desired: mapValues(desired, (object) => comparable(object, live.get(object.id))),
-      common: split.common,
+      common,
     },
     lineKey,
   );
-  return changes.flatMap((change) => asSet(restored(change, live, desired), split, table));
+  return changes.flatMap((change) => asSet(restored(change, live, desired), common, table));
 }
 
 function objectsIn(parts: readonly RulesetPart[], table: string): ReadonlyMap<string, RulesetObject> {
@@ -63,11 +64,11 @@ function restored(
 }
 
 /** An element of a set comes with the first service port that wants it and goes with the last. */
-function asSet(change: ObjectChange, split: SplitParts, table: string): ObjectChange[] {
+function asSet(change: ObjectChange, common: readonly RulesetPart[], table: string): ObjectChange[] {
   const { kind, object } = change;
   // In a listing an element stands once; only between rulesets of ours a part can go while others want its element.
-  if (kind !== 'change' || object.kind !== 'set' || split.common.length === 0) return [change];
-  const holders = holdersIn(table, split.common);
+  if (kind !== 'change' || object.kind !== 'set' || common.length === 0) return [change];
+  const holders = holdersIn(table, common);
   const isSettled = (line: string) => holders(object.name, line) > 0;
   const removed = change.removed.filter((line) => !isSettled(line));
   const added = change.added.filter((line) => !isSettled(line));

@@ -23,7 +23,8 @@ export function originOf(part: RulesetPart): PartOrigin | undefined {
 export interface SplitParts {
   readonly live: readonly RulesetPart[];
   readonly desired: readonly RulesetPart[];
-  readonly common: readonly RulesetPart[];
+  /** As long as the rulesets, so it is listed only for who asks. */
+  readonly common: () => readonly RulesetPart[];
 }
 
 /** Service ports are sorted, so between successive rulesets both ends are mostly the same and only skipped. */
@@ -40,10 +41,10 @@ export function splitParts({ parts: live }: Ruleset, { parts: desired }: Ruleset
   return {
     live: liveMiddle.filter((part) => !inDesired.has(part)),
     desired: desiredMiddle.filter((part) => !inLive.has(part)),
-    common: [
-      ...live.slice(0, start),
-      ...liveMiddle.filter((part) => inDesired.has(part)),
-      ...live.slice(live.length - end),
-    ],
+    common: () =>
+      live.slice(0, start).concat(
+        liveMiddle.filter((part) => inDesired.has(part)),
+        live.slice(live.length - end),
+      ),
   };
 }

@@ -69,9 +69,14 @@ export function renderNftables(model: ProxyModel): string {
 export function desiredNftables(model: ProxyModel): Ruleset {
   const surroundings = surroundingsOf(model);
   const key = `${model.family} ${JSON.stringify(surroundings)}`;
-  const ports = portsOf(model.servicePorts, surroundings, key);
-  const base = renderTable(model, ports.classes, { elements: () => '', affinitySets: '', affinityChains: '' });
-  return { parts: [basePart(base), ...ports.parts] };
+  const last = lastRenderings.get(key);
+  lastRenderings.delete(key);
+  const { parts, uses } = partsOf(model.servicePorts, last, surroundings, key);
+  const base = renderTable(model, distinct(uses.keys()), { elements: () => '', affinitySets: '', affinityChains: '' });
+  parts[0] = basePart(base);
+  if (lastRenderings.size >= maxLastRenderings) lastRenderings.clear();
+  lastRenderings.set(key, { servicePorts: model.servicePorts, parts, uses });
+  return { parts };
 }
 
 interface Filling {
@@ -122,27 +127,48 @@ function elementsOf(port: ServicePort): Map<string, string[]> {
 interface Contribution {
   readonly surroundings: string;
   readonly part: RulesetPart;
-  readonly classes: readonly ClassUse[];
 }
 
 const contributions = new WeakMap<ServicePort, Contribution>();
 
-/** The last answer for each key: most service ports are where they were, and to compare costs less than to look up. */
-const lastPorts = new Map<
-  string,
-  { readonly ports: readonly ServicePort[]; readonly found: readonly Contribution[] }
->();
-const maxLastPorts = 4;
+interface Rendering {
+  readonly servicePorts: readonly ServicePort[];
+  /** That of the table, then one for each service port. */
+  readonly parts: readonly RulesetPart[];
+  /** How many service ports need which class chains. */
+  readonly uses: Map<readonly ClassUse[], number>;
+}
 
-function portsOf(ports: readonly ServicePort[], surroundings: Surroundings, key: string) {
-  const last = lastPorts.get(key);
-  const found = ports.map((port, index) => {
-    const known = last?.ports[index] === port ? last.found[index] : undefined;
-    return known ?? contributionOf(port, surroundings, key);
-  });
-  if (lastPorts.size >= maxLastPorts) lastPorts.clear();
-  lastPorts.set(key, { ports, found });
-  return { parts: found.map(({ part }) => part), classes: distinct(found.map(({ classes }) => classes)) };
+/** The last one for each key: most service ports are where they were, and to compare costs less than to look up. */
+const lastRenderings = new Map<string, Rendering>();
+const maxLastRenderings = 4;
+
+/** One part for each service port behind an empty place. Takes the counts of the last rendering over. */
+function partsOf(
+  servicePorts: readonly ServicePort[],
+  last: Rendering | undefined,
+  surroundings: Surroundings,
+  key: string,
+) {
+  const before = last?.servicePorts ?? [];
+  const uses = last?.uses ?? new Map<readonly ClassUse[], number>();
+  const parts = last?.parts.slice(0, 1 + servicePorts.length) ?? [[]];
+  for (let index = 0; index < Math.max(before.length, servicePorts.length); index++) {
+    const old = before[index];
+    const port = servicePorts[index];
+    if (old === port) continue;
+    if (old !== undefined) count(uses, classesOf(old), -1);
+    if (port === undefined) continue;
+    count(uses, classesOf(port), 1);
+    parts[1 + index] = contributionOf(port, surroundings, key).part;
+  }
+  return { parts, uses };
+}
+
+function count(uses: Rendering['uses'], classes: readonly ClassUse[], step: 1 | -1): void {
+  const next = (uses.get(classes) ?? 0) + step;
+  if (next === 0) uses.delete(classes);
+  else uses.set(classes, next);
 }
 
 function contributionOf(port: ServicePort, surroundings: Surroundings, key: string): Contribution {
@@ -154,7 +180,7 @@ function contributionOf(port: ServicePort, surroundings: Surroundings, key: stri
   const objects = [...elementsOf(port)].map(([name, lines]) => elementsObject(table, name, lines));
   const part = [...objects, ...affinityObjects(port, surroundings).map((object) => ({ ...object, service }))];
   describePart(part, { key: [port.namespace, port.name, port.portName, port.protocol].join('/'), service });
-  const contribution = { surroundings: key, part, classes: classesOf(port) };
+  const contribution = { surroundings: key, part };
   contributions.set(port, contribution);
   return contribution;
 }

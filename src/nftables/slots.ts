@@ -13,16 +13,24 @@ export function withLiveSlots(live: Ruleset, desired: Ruleset): Ruleset {
   if (split.live.length === 0 || split.desired.length === 0) return remembered;
   const byKey = new Map(split.live.map((part) => [originOf(part)?.key, part]));
   const listed = new Listed(split.live.filter((part) => originOf(part) === undefined));
-  const aligned = new Map<RulesetPart, RulesetPart>();
-  for (const part of split.desired) {
+  const aligned = split.desired.map((part) => {
     const key = originOf(part)?.key;
-    if (key === undefined) continue;
+    if (key === undefined) return part;
     const counterpart = byKey.get(key);
-    const occupied = counterpart === undefined ? listed : new Listed([counterpart]);
-    const result = alignPart(part, occupied);
-    if (result !== part) aligned.set(part, result);
+    return alignPart(part, counterpart === undefined ? listed : new Listed([counterpart]));
+  });
+  return withParts(remembered, split.desired, aligned);
+}
+
+/** The ruleset with others in place of some of its parts, which are given in its order. */
+function withParts(ruleset: Ruleset, before: readonly RulesetPart[], after: readonly RulesetPart[]): Ruleset {
+  if (before.every((part, index) => part === after[index])) return ruleset;
+  const parts = ruleset.parts.slice();
+  let next = 0;
+  for (let index = 0; index < parts.length; index++) {
+    if (parts[index] === before[next]) parts[index] = after[next++] ?? [];
   }
-  return aligned.size === 0 ? remembered : { parts: remembered.parts.map((part) => aligned.get(part) ?? part) };
+  return { parts };
 }
 
 /** What was made of a desired part when it last went live. */
@@ -30,14 +38,17 @@ const alignments = new WeakMap<RulesetPart, RulesetPart>();
 
 function withRemembered(live: Ruleset, desired: Ruleset): Ruleset {
   let inLive: ReadonlySet<RulesetPart> | undefined;
-  const parts = desired.parts.map((part, index) => {
-    if (live.parts[index] === part) return part;
+  let parts: RulesetPart[] | undefined;
+  for (let index = 0; index < desired.parts.length; index++) {
+    const part = desired.parts[index];
+    if (part === undefined || live.parts[index] === part) continue;
     const aligned = alignments.get(part);
-    if (aligned === undefined) return part;
-    if (live.parts[index] !== aligned && !(inLive ??= new Set(live.parts)).has(aligned)) return part;
-    return aligned;
-  });
-  return parts.every((part, index) => part === desired.parts[index]) ? desired : { parts };
+    if (aligned === undefined) continue;
+    if (live.parts[index] !== aligned && !(inLive ??= new Set(live.parts)).has(aligned)) continue;
+    parts ??= desired.parts.slice();
+    parts[index] = aligned;
+  }
+  return parts === undefined ? desired : { parts };
 }
 
 const slotMaps = new Set(endpointsMapNames);
