@@ -1,11 +1,13 @@
 import type { BackendPlan } from '../agent/backend.ts';
-import type { ProxyModel } from '../model/model.ts';
+import type { Clock } from '../agent/runner.ts';
+import type { ProxyModel, Warning } from '../model/model.ts';
 import { scriptText } from '../ruleset/plan.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { CommandEffects } from './command.ts';
 import { difference, familyDifference } from './difference.ts';
+import type { Difference, FamilyDifference } from './difference.ts';
 import { differenceText, extent } from './difference-text.ts';
-import { palette } from './output.ts';
+import { palette, printValue } from './output.ts';
 
 /** How a dry run of the agent prints what it would do. */
 export type PreviewFormat = 'text' | 'json' | 'yaml' | 'script';
@@ -13,31 +15,89 @@ export type PreviewFormat = 'text' | 'json' | 'yaml' | 'script';
 export interface PreviewOptions {
   readonly format: PreviewFormat;
   readonly effects: CommandEffects;
-  /** Objects of another mode or variant, by family. */
+  readonly clock: Clock;
+  /** Of each family that is worked on, objects of another mode or variant. */
   readonly leftovers: ReadonlyMap<IPFamily, readonly string[]>;
 }
 
-/** Prints what each sync of one family would change: text, one JSON object a line, YAML documents, or the scripts. */
-export function previewPrinter(
-  options: PreviewOptions,
-): (model: ProxyModel, plan: BackendPlan, tookMs: number) => void {
-  const { format, effects, leftovers } = options;
-  return (model, plan, tookMs) => {
-    if (format === 'script') {
-      for (const script of plan.scripts) {
-        const command = script.tool === 'nft' ? 'nft -f' : `${script.tool} --noflush -w 5`;
-        effects.print(`# ${command}\n${scriptText(script)}`);
-      }
-      return;
-    }
-    const found = difference([familyDifference(model, plan, leftovers.get(model.family) ?? [])], model.warnings);
-    if (format === 'text') {
-      effects.print(differenceText(found, 'lines', palette(effects)));
-      effects.say(`${model.family}: ${extent(found.families)} would change; nothing is written`);
-      return;
-    }
-    // JSON is YAML.
-    const line = JSON.stringify({ ...found, applied: false, durationMs: Math.round(tookMs) });
-    effects.print(format === 'json' ? `${line}\n` : `---\n${line}\n`);
+/** Takes what a sync of one family would change. */
+export type Preview = (model: ProxyModel, plan: BackendPlan, tookMs: number) => void;
+
+/** The syncs that one event asks for in each family end about together; of a large node not quite, the first time. */
+const togetherMs = 200;
+const firstMs = 5_000;
+
+/**
+ * Prints what the agent would change: the scripts of each sync; or, whenever it is something else than before, all of
+ * it for every family, as `diff` does: text, one JSON object a line, or YAML documents.
+ */
+export function previewPrinter({ format, effects, clock, leftovers }: PreviewOptions): Preview {
+  if (format === 'script')
+    return (_model, plan) => {
+      printScripts(plan, effects);
+    };
+  const told = new Map<IPFamily, Told>();
+  let printed = '';
+  let tookMs = 0;
+  let next: { readonly at: number; readonly cancel: () => void } | undefined;
+  const print = () => {
+    next = undefined;
+    const found = everyFamily([...leftovers.keys()].flatMap((family) => told.get(family) ?? []));
+    const durationMs = Math.round(tookMs);
+    tookMs = 0;
+    const text = JSON.stringify(found);
+    if (text === printed) return;
+    printed = text;
+    printFound(found, durationMs, format, effects);
   };
+  return (model, plan, syncMs) => {
+    const objects = leftovers.get(model.family) ?? [];
+    told.set(model.family, { family: familyDifference(model, plan, objects), warnings: model.warnings });
+    tookMs += syncMs;
+    const waitMs = told.size < leftovers.size ? firstMs : togetherMs;
+    const at = clock.now() + waitMs;
+    if (next !== undefined && next.at <= at) return;
+    next?.cancel();
+    next = { at, cancel: clock.after(waitMs, print) };
+  };
+}
+
+interface Told {
+  readonly family: FamilyDifference;
+  readonly warnings: readonly Warning[];
+}
+
+function printScripts(plan: BackendPlan, effects: CommandEffects): void {
+  for (const script of plan.scripts) {
+    const command = script.tool === 'nft' ? 'nft -f' : `${script.tool} --noflush -w 5`;
+    effects.print(`# ${command}\n${scriptText(script)}`);
+  }
+}
+
+/** A Service of two families may be warned of in both, in the same words. */
+function everyFamily(told: readonly Told[]): Difference {
+  const warnings = new Map(told.flatMap((one) => one.warnings.map((warning) => [JSON.stringify(warning), warning])));
+  return difference(
+    told.map(({ family }) => family),
+    [...warnings.values()],
+  );
+}
+
+function printFound(
+  found: Difference,
+  durationMs: number,
+  format: Exclude<PreviewFormat, 'script'>,
+  effects: CommandEffects,
+): void {
+  if (format === 'text') {
+    effects.print(differenceText(found, 'lines', palette(effects)));
+    effects.say(`${extent(found.families)} would change; nothing is written`);
+    return;
+  }
+  const report = { ...found, applied: false, durationMs };
+  if (format === 'json') effects.print(`${JSON.stringify(report)}\n`);
+  else {
+    effects.print('---\n');
+    void printValue(report, 'yaml', effects);
+  }
 }

@@ -239,7 +239,7 @@ async function preview({ options, effects, config, kernel, variant, families }: 
       found.flatMap(({ objects }) => objects),
     );
   }
-  return previewPrinter({ format, effects, leftovers });
+  return previewPrinter({ format, effects, leftovers, clock: systemClock });
 }
 
 function serve(
