@@ -2,6 +2,7 @@ import { nodeAddresses } from '../config/node.ts';
 import { ownFiles } from '../kernel/files.ts';
 import { libraryAddresses } from '../kernel/interfaces.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
+import { counted } from './difference-text.ts';
 import { InputError, UsageError } from './failure.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
 import type { Input } from './input.ts';
@@ -35,7 +36,8 @@ export async function ports(options: CommandOptions, effects: CommandEffects): P
   });
   if (format === 'json' || format === 'yaml') await printValue(table, format, effects);
   else effects.print(portsText(table, format, palette(effects)));
-  if (table.suggested.length < suggest) effects.say(`only ${table.suggested.length} ports of the static band are free`);
+  if (table.suggested.length < suggest)
+    effects.say(`free in the static band: only ${counted(table.suggested.length, 'port')}`);
   sayProblems(others, effects);
   return others.length > 0 ? 2 : hasConflict(table) ? 1 : 0;
 }

@@ -1,4 +1,5 @@
 import type { Outcome } from '../ruleset/walk-outcome.ts';
+import { counted } from './difference-text.ts';
 import { endpointText } from './explain-path.ts';
 import { pathLines, probabilityText } from './explain-text.ts';
 import type { PacketDifference } from './verify-compare.ts';
@@ -39,7 +40,7 @@ export function verificationText(verification: Verification): string {
   const unintended = differences.filter(({ intended }) => intended === undefined);
   const lines = [
     unintended.length === 0
-      ? `${packets} packets: ${left} and ${right} treat them alike.`
+      ? `${counted(packets, 'packet')}: ${left} and ${right} treat them alike.`
       : `${unintended.length} of ${packets} packets are treated differently by ${left} and ${right}.`,
     ...documented(differences),
   ];
@@ -53,7 +54,7 @@ function documented(differences: readonly PacketDifference[]): string[] {
   for (const { intended } of differences) {
     if (intended !== undefined) counts.set(intended, (counts.get(intended) ?? 0) + 1);
   }
-  return [...counts].map(([reason, count]) => `  documented difference: ${reason} (${count} packets)`);
+  return [...counts].map(([reason, count]) => `  documented difference: ${reason} (${counted(count, 'packet')})`);
 }
 
 /** The fewer rules a packet meets, the quicker a person sees where the rulesets part. */
