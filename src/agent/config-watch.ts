@@ -36,7 +36,8 @@ export function watchConfigFile(
   const watcher = directoryWatcher(dirname(path), () => {
     if (!isStopped) lookIn(settleMs);
   });
-  lookIn(pollMs);
+  // It may have changed since it was read: an agent can wait long for its turn.
+  lookIn(settleMs);
   return {
     stop: () => {
       isStopped = true;

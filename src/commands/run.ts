@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { Agent } from '../agent/agent.ts';
 import { watchConfigFile } from '../agent/config-watch.ts';
@@ -296,10 +296,10 @@ function splitOnce(text: string, separator: string): readonly [string, string] {
 
 function watchConfig({ configFile }: Config, fail: (reason: string) => void): { stop(): void } | undefined {
   if (configFile === undefined) return undefined;
-  return watchConfigFile(configFile, readFileSync(configFile, 'utf8'), {
+  return watchConfigFile(configFile.path, configFile.text, {
     clock: systemClock,
     onChange: () => {
-      fail(`the configuration file ${configFile} changed; it is read at the next start`);
+      fail(`the configuration file ${configFile.path} changed; it is read at the next start`);
     },
   });
 }

@@ -27,8 +27,8 @@ export type DetectLocal =
 /** All that was configured, valid; what depends on the node or the host is not decided yet (see node.ts). */
 export interface Config extends OwnFlags {
   readonly mode: ProxyMode;
-  /** The file of `--config`. */
-  readonly configFile?: string;
+  /** The file of `--config`, and what it said when it was read. */
+  readonly configFile?: { readonly path: string; readonly text: string };
   readonly writeConfigTo?: string;
   readonly cleanup: boolean;
   readonly initOnly: boolean;
@@ -95,8 +95,8 @@ export async function parseConfig(
   readFile: (path: string) => string,
 ): Promise<{ readonly config: Config; readonly warnings: readonly string[] }> {
   const path = readFlag('string', values['config']);
-  const file = path.kind === 'value' && path.value !== '' ? await decodeFile(String(path.value), readFile) : undefined;
-  const source = joinSources(values, file);
+  const given = path.kind === 'value' && path.value !== '' ? readConfigFile(String(path.value), readFile) : undefined;
+  const source = joinSources(values, given && (await decodeFile(given)));
   const own = readOwnFlags(source.given);
   const configuration = effectiveConfiguration(source.configuration);
   const problems = [
@@ -106,20 +106,27 @@ export async function parseConfig(
     ...violationsOf(configuration).map(({ field, message }) => located(source, field, message)),
   ];
   if (problems.length > 0) throw new ConfigError(problems);
-  const config = { ...own.flags, ...fromConfiguration(configuration), ...fromFlags(source.given) };
+  const config = {
+    ...own.flags,
+    ...fromConfiguration(configuration),
+    ...fromFlags(source.given),
+    ...(given && { configFile: given }),
+  };
   return { config, warnings: [...source.warnings, ...oddities(source)] };
 }
 
-/** The YAML parser is only loaded for those who have a file: commands start fast. */
-async function decodeFile(path: string, readFile: (path: string) => string) {
-  let content: string;
+function readConfigFile(path: string, readFile: (path: string) => string): NonNullable<Config['configFile']> {
   try {
-    content = readFile(path);
+    return { path, text: readFile(path) };
   } catch (error) {
     throw new ConfigError([`--config: cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`]);
   }
+}
+
+/** The YAML parser is only loaded for those who have a file: commands start fast. */
+async function decodeFile({ path, text }: NonNullable<Config['configFile']>) {
   const { decodeConfigurationFile } = await import('./configuration-file.ts');
-  return decodeConfigurationFile(path, content);
+  return decodeConfigurationFile(path, text);
 }
 
 function blankHostname(source: ConfigurationSource): string[] {
@@ -210,7 +217,6 @@ function detectLocalOf({ detectLocalMode, detectLocal, clusterCIDR }: KubeProxyC
 function fromFlags(given: ReadonlyMap<string, unknown>) {
   const textOf = (name: string): string => (given.get(name) ?? '') as string;
   return {
-    ...(textOf('config') !== '' && { configFile: textOf('config') }),
     ...(textOf('write-config-to') !== '' && { writeConfigTo: textOf('write-config-to') }),
     ...(textOf('master') !== '' && { master: textOf('master') }),
     cleanup: given.get('cleanup') === true,

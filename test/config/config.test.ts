@@ -383,6 +383,7 @@ describe('parseConfig', () => {
     });
 
     it('gives way to --proxy-mode, --kubeconfig, --master, --hostname-override, logging and our own flags', async () => {
+      const text = `${head}mode: iptables\nhostnameOverride: file\nclientConnection: {kubeconfig: /file}\nnftables: {syncPeriod: 9s}\nlogging: {verbosity: 1, vmodule: [{filePattern: b, verbosity: 2}]}`;
       const { config, warnings } = await parse(
         {
           config: 'f',
@@ -394,7 +395,7 @@ describe('parseConfig', () => {
           vmodule: 'a=1',
           ipFamily: 'IPv4',
         },
-        `${head}mode: iptables\nhostnameOverride: file\nclientConnection: {kubeconfig: /file}\nnftables: {syncPeriod: 9s}\nlogging: {verbosity: 1, vmodule: [{filePattern: b, verbosity: 2}]}`,
+        text,
       );
       expect(config).to.deep.include({
         mode: 'nftables',
@@ -404,7 +405,7 @@ describe('parseConfig', () => {
         ipFamilies: ['IPv4'],
         syncPeriodMs: 9_000,
         nodePortAddresses: ['primary'],
-        configFile: 'f',
+        configFile: { path: 'f', text },
       });
       expect(config.logging.verbosity).to.equal(7);
       expect(config.logging.vmodule.map(({ filePattern }) => filePattern)).to.deep.equal(['a', 'b']);

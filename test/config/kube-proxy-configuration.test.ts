@@ -34,7 +34,7 @@ describe('a KubeProxyConfiguration', () => {
     const written = encodeConfigurationFile(config.configuration);
     const again = await parseConfig({ config: 'f' }, () => written);
     expect(again.warnings).to.deep.equal([]);
-    expect(again.config).to.deep.equal({ ...config, configFile: 'f' });
+    expect(again.config).to.deep.equal({ ...config, configFile: { path: 'f', text: written } });
   });
 
   it('is written without what is not set', async () => {
