@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import { nodeIPs, podCidrs } from '../config/node.ts';
 import { hostAddresses, libraryAddresses } from '../kernel/interfaces.ts';
 import type { Run } from '../kernel/run.ts';
+import type { ProxyModel } from '../model/model.ts';
 import { hostOf } from '../ruleset/walk-host.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { ExplainInput } from './explain-answer.ts';
@@ -17,8 +18,19 @@ export function surroundings(config: Config, state: Input | undefined): Omit<Exp
     return isKnown ? [known[family]] : addresses.filter((address) => isUsual(address, family)).slice(0, 1);
   });
   const podCIDRs = podCidrs(node);
-  const host = hostOf({ addresses, primaryAddresses, podCIDRs });
-  return { models: state?.models ?? [], host, primaryAddresses, podCIDRs };
+  const models = state?.models ?? [];
+  const host = hostOf({ addresses, primaryAddresses, podCIDRs, podsHere: podsHere(models) });
+  return { models, host, primaryAddresses, podCIDRs };
+}
+
+/** Slices name the node of an endpoint, as a rule. */
+function podsHere(models: readonly ProxyModel[]): ReadonlyMap<string, boolean> {
+  const endpoints = models.flatMap(({ servicePorts }) => servicePorts.flatMap((port) => port.allEndpoints));
+  return new Map(
+    endpoints.flatMap(({ address, nodeName, isLocal }) =>
+      nodeName === undefined ? [] : [[address, isLocal] as const],
+    ),
+  );
 }
 
 /** An address that other hosts can know: neither loopback nor link-local. */

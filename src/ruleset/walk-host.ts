@@ -9,6 +9,8 @@ export interface HostFacts {
   readonly primaryAddresses: readonly string[];
   /** The ranges of the pods on this node; none where they are not known. */
   readonly podCIDRs: readonly string[];
+  /** Whether a pod is on this node, by its address, where that is told. */
+  readonly podsHere?: ReadonlyMap<string, boolean>;
 }
 
 const loopback = ['127.0.0.0/8', '::1'].flatMap((range) => parseRange(range) ?? []);
@@ -27,11 +29,13 @@ export function hostOf(facts: HostFacts): Host {
   const sourceFor = (destination: Address): OwnSource | undefined => {
     if (isLocal(destination)) return { address: destination, isAssumed: false };
     const podRange = podRanges.find((range) => contains(range, destination));
+    const hasRanges = podRanges.some(({ isV6 }) => isV6 === destination.isV6);
+    const isHere = facts.podsHere?.get(destination.text) ?? (hasRanges ? podRange !== undefined : undefined);
     const address =
-      podRange === undefined
-        ? primaries.find(({ isV6 }) => isV6 === destination.isV6)
-        : addresses.find((own) => contains(podRange, own));
-    return address && { address, isAssumed: podRanges.every(({ isV6 }) => isV6 !== destination.isV6) };
+      isHere === true
+        ? addresses.find((own) => podRange !== undefined && contains(podRange, own))
+        : primaries.find(({ isV6 }) => isV6 === destination.isV6);
+    return address && { address, isAssumed: isHere === undefined };
   };
   return { isLocal, sourceFor };
 }
