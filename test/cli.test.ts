@@ -75,6 +75,8 @@ describe('the portwright program', function () {
       expect(complete('portwright expl')).to.equal('explain');
       expect(complete('portwright ports --sug')).to.equal('--suggest');
       expect(complete('portwright explain --to=')).to.equal('');
+      expect(complete('portwright help not-a')).to.equal('not-accessible');
+      expect(complete('portwright completion f')).to.equal('fish');
     });
   });
 

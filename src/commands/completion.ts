@@ -1,10 +1,11 @@
 import { flags } from '../config/flags.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { UsageError } from './failure.ts';
+import { topics } from './help-topics.ts';
 import { verbs } from './verbs.ts';
 import type { Verb } from './verbs.ts';
 
-/** Prints a script that completes commands and their options; files complete as the shell does it. */
+/** Prints a script that completes commands, their options and words; files complete as the shell does it. */
 export function completion(options: CommandOptions, effects: CommandEffects): Promise<number> {
   const [shell = ''] = options.words;
   const write = writers.get(shell);
@@ -37,14 +38,23 @@ function optionsOf({ takes, options = [] }: Verb): string[] {
   return [...takes.flatMap((one) => shared.get(one) ?? []), ...own, '--help'];
 }
 
+/** What a command can be asked for by name; other commands take files. */
+function wordsOf({ name }: Verb): string[] {
+  if (name === 'completion') return [...writers.keys()];
+  return name === 'help' ? [...topics, ...verbs].map((one) => one.name) : [];
+}
+
 function bashScript(all: readonly Verb[]): string {
   const more = ({ takes }: Verb) => (takes.length === 0 ? '' : ' $configuration');
   const cases = all
-    .map((verb) => `    ${verb.name}) options="${optionsOf(verb).join(' ')}${more(verb)}" ;;\n`)
+    .map(
+      (verb) =>
+        `    ${verb.name}) options="${optionsOf(verb).join(' ')}${more(verb)}" words="${wordsOf(verb).join(' ')}" ;;\n`,
+    )
     .join('');
   return `# Completion of portwright for bash. Load it with: source <(portwright completion bash)
 _portwright() {
-  local word=\${COMP_WORDS[COMP_CWORD]} options=
+  local word=\${COMP_WORDS[COMP_CWORD]} options= words=
   local configuration="${configuration.join(' ')}"
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "${all.map(({ name }) => name).join(' ')} --help --version" -- "$word"))
@@ -54,7 +64,7 @@ _portwright() {
 ${cases}  esac
   case $word in
     -*) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
-    *) COMPREPLY=($(compgen -f -- "$word")) ;;
+    *) if [ -n "$words" ]; then COMPREPLY=($(compgen -W "$words" -- "$word")); else COMPREPLY=($(compgen -f -- "$word")); fi ;;
   esac
 }
 complete -o filenames -F _portwright portwright
@@ -65,12 +75,15 @@ function zshScript(all: readonly Verb[]): string {
   const names = all.map(({ name, summary }) => `    '${name}:${quoted(summary)}'\n`).join('');
   const more = ({ takes }: Verb) => (takes.length === 0 ? '' : ' $configuration');
   const cases = all
-    .map((verb) => `    ${verb.name}) options=(${optionsOf(verb).join(' ')}${more(verb)}) ;;\n`)
+    .map(
+      (verb) =>
+        `    ${verb.name}) options=(${optionsOf(verb).join(' ')}${more(verb)}) names=(${wordsOf(verb).join(' ')}) ;;\n`,
+    )
     .join('');
   return `#compdef portwright
 # Completion of portwright for zsh. Put it into a directory of $fpath as _portwright.
 _portwright() {
-  local -a commands options configuration
+  local -a commands options names configuration
   configuration=(${configuration.join(' ')})
   commands=(
 ${names}  )
@@ -82,6 +95,8 @@ ${names}  )
 ${cases}  esac
   if [[ $PREFIX == -* ]]; then
     compadd -- $options
+  elif (( \${#names} )); then
+    compadd -- $names
   else
     _files
   fi
@@ -93,6 +108,9 @@ _portwright "$@"
 function fishScript(all: readonly Verb[]): string {
   const lines = all.flatMap((verb) => [
     `complete -c portwright -n __fish_use_subcommand -f -a ${verb.name} -d '${quoted(verb.summary)}'`,
+    ...wordsOf(verb).map(
+      (word) => `complete -c portwright -n '__fish_seen_subcommand_from ${verb.name}' -f -a ${word}`,
+    ),
     ...[...optionsOf(verb), ...(verb.takes.length === 0 ? [] : configuration)].map(
       (option) => `complete -c portwright -n '__fish_seen_subcommand_from ${verb.name}' -l ${option.slice(2)}`,
     ),
