@@ -9,7 +9,7 @@ import { milliseconds } from './duration.ts';
 import { effectiveGates, unknownGateWarnings } from './feature-gate.ts';
 import { readFlag } from './flag-type.ts';
 import type { FlagValues } from './flags.ts';
-import { effectiveConfiguration, foreignFields, modeSection } from './kube-proxy-configuration.ts';
+import { effectiveConfiguration, foreignFields, modeSection, unservedFields } from './kube-proxy-configuration.ts';
 import type { KubeProxyConfiguration, ModuleVerbosity } from './kube-proxy-configuration.ts';
 import { readOwnFlags } from './own-flags.ts';
 import type { OwnFlags } from './own-flags.ts';
@@ -227,12 +227,18 @@ function fromFlags(given: ReadonlyMap<string, unknown>) {
 /** What was given but has no effect. */
 function oddities({ configuration, given }: ConfigurationSource): string[] {
   const foreign = foreignFields(configuration);
+  const unserved = unservedFields(configuration);
   const isNftables = configuration.mode === 'nftables';
   return [
     ...unknownGateWarnings(configuration.featureGates),
     ...(foreign.length === 0
       ? []
       : [`${foreign.join(', ')}: no effect; Portwright has the modes iptables and nftables, on Linux`]),
+    ...(unserved.length === 0
+      ? []
+      : [
+          `${unserved.join(', ')}: no effect; Portwright logs by -v alone, to the standard error, and serves no profiles`,
+        ]),
     ...(isNftables && given.has('iptables-masquerade-bit')
       ? ['--iptables-masquerade-bit: no effect in nftables mode; set nftables.masqueradeBit in a file']
       : []),

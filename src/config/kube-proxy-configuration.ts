@@ -250,6 +250,15 @@ export function foreignFields(configuration: KubeProxyConfiguration): string[] {
   ];
 }
 
+/** Fields that ask for what Portwright does not do: profiles, and logs by file or over two streams. */
+export function unservedFields(configuration: KubeProxyConfiguration): string[] {
+  const { enableProfiling, logging } = configurationFields.fields;
+  return [
+    ...changedFields(enableProfiling, configuration.enableProfiling, 'enableProfiling'),
+    ...changedFields(logging, configuration.logging, 'logging').filter((path) => /\.(?:vmodule|options)\b/.test(path)),
+  ];
+}
+
 function changedFields<T>(field: Field<T>, value: T, path: string): string[] {
   if (field.kind === 'leaf') {
     const isDefault = JSON.stringify(field.write(value)) === JSON.stringify(field.write(field.initial));
