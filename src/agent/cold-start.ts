@@ -1,5 +1,6 @@
 import type { ProxyModel, ServicePort } from '../model/model.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
+import type { Backend } from './backend.ts';
 
 /** Fewer service ports than this are written in one go before anybody notices. */
 const manyPorts = 500;
@@ -21,6 +22,21 @@ export function coldStartStages(model: ProxyModel, live: Ruleset): readonly Prox
     return isNew;
   });
   return [...stages.map((servicePorts) => ({ ...model, servicePorts })), model];
+}
+
+/** So many service ports render in a few ten milliseconds. */
+const piece = 500;
+
+/**
+ * Renders a large model in pieces, and lets others have their turn in between: a backend remembers what it made of a
+ * service port, so that the whole costs little afterwards.
+ */
+export async function renderInPieces(backend: Pick<Backend, 'desired'>, model: ProxyModel): Promise<void> {
+  if (model.servicePorts.length < manyPorts) return;
+  for (let start = 0; start < model.servicePorts.length; start += piece) {
+    backend.desired({ ...model, servicePorts: model.servicePorts.slice(start, start + piece) });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 function hasMore({ parts }: Ruleset, count: number): boolean {

@@ -4,7 +4,7 @@ import type { ProxyModel } from '../model/model.ts';
 import type { Change } from '../ruleset/plan.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import type { Backend, BackendPlan } from './backend.ts';
-import { coldStartStages } from './cold-start.ts';
+import { coldStartStages, renderInPieces } from './cold-start.ts';
 import { rulesInFront } from './drift.ts';
 import type { Drift, RulesInFront } from './drift.ts';
 import { touchedObjects } from './foreign-commit.ts';
@@ -290,6 +290,7 @@ export class FamilyLoop {
     const refusals: Refusal[] = [];
     const leftovers: string[] = [];
     let current = live;
+    if (previous === undefined) await renderInPieces(timed, model);
     const stages = previous === undefined ? coldStartStages(model, live) : [model];
     for (const stage of stages) {
       const result = await sync(timed, stage, { live: current, isWithheld: this.#isWithheld, keepGoing: true });

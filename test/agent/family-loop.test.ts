@@ -7,7 +7,7 @@ import { buildModel } from '../../src/model/build.ts';
 import type { ClusterState } from '../../src/source/objects.ts';
 import { FakeKernel } from '../support/fake-kernel.ts';
 import { endpoint, manyServices, modelOptions, port, service, slice, state, withEndpoints } from '../support/state.ts';
-import { FakeClock } from './fake-clock.ts';
+import { FakeClock, settle } from './fake-clock.ts';
 
 const web = () => state([service()], [slice([endpoint('10.244.0.5')])]);
 
@@ -246,6 +246,8 @@ describe('agent/family-loop', () => {
     const slices = new Map([...all.slices].slice(0, 300));
     const { kernel, start } = setUp({ state: { ...all, slices } });
     await start();
+    // A model of this size is rendered in pieces, with turns for others in between.
+    for (let turn = 0; turn < 5; turn++) await settle();
     const changes = kernel.scripts.filter((script) => script.includes('KUBE-SERVICES'));
     const first = changes.findIndex((script) => script.includes('default/svc-000000:http'));
     const rejecting = changes.findIndex((script) => script.includes('default/svc-000599:http has no endpoints'));
