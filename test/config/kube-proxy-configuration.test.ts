@@ -12,13 +12,13 @@ describe('a KubeProxyConfiguration', () => {
       const recorded = readFileSync(new URL(`${mode}-10249-configz.txt`, corpus), 'utf8');
       const body = recorded.slice(recorded.indexOf('{'));
       const { 'kubeproxy.config.k8s.io': shown } = JSON.parse(body) as Record<string, unknown>;
-      const { config, warnings } = await parseConfig({ config: 'f' }, () => JSON.stringify(shown));
+      const { config } = await parseConfig({ config: 'f' }, () => JSON.stringify(shown));
       expect(JSON.stringify({ 'kubeproxy.config.k8s.io': toJson(config.configuration) })).to.equal(body.trim());
     });
   }
 
   it('reads back from the file it is written to', async () => {
-    const { config } = await parseConfig(
+    const { config, warnings } = await parseConfig(
       {
         proxyMode: 'nftables',
         clusterCidr: '10.0.0.0/8,fd00::/8',
