@@ -161,6 +161,21 @@ describe('cluster source: a server that misbehaves when it is watched', () => {
       expect(lab.reconnects.filter((one) => one.startsWith('services'))).to.deep.equal(['services broken']);
     });
 
+    it('is never blind for long while watches work for a few seconds each', async () => {
+      await begin();
+      let longestMs = 0;
+      for (let round = 0; round < 12; round++) {
+        const startedAt = lab.clock.now();
+        server.set(apiService(`s${round}`));
+        const isSeen = () => lab.names().includes(`s${round}`);
+        await lab.clock.runUntil('the change', isSeen, { withinMs: 60_000, stepMs: 100 });
+        longestMs = Math.max(longestMs, lab.clock.now() - startedAt);
+        await lab.clock.run(3_000, { stepMs: 500 });
+        serviceWatch().cut();
+      }
+      expect(longestMs).to.be.within(1_000, 5_500);
+    });
+
     it('backs off when each new stream is broken again', async () => {
       await begin();
       server.misbehave({ fault: { kind: 'text', body: 'nonsense\n' }, resource: 'services' });

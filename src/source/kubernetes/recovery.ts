@@ -27,7 +27,7 @@ export interface Recovery {
 export type WatchEnd = 'timeout' | 'silent' | 'broken' | 'expired' | 'malformed' | 'error';
 
 const longestWaitMs = 30_000;
-/** For what has an end that nobody announces: a renewed token, a server that answers again. */
+/** For what has an end that nobody announces: a renewed token, a server that answers again, a stream that holds. */
 const shortCapMs = 4000;
 const firstWaitMs = 800;
 
@@ -44,7 +44,7 @@ export function recovery(error: unknown): Recovery {
       case 'headers':
         return { ...usual, capMs: shortCapMs };
       case 'body':
-        return { ...usual, wait: 'soon' };
+        return { ...usual, wait: 'soon', capMs: shortCapMs };
     }
   }
   return { ...usual, capMs: shortCapMs };
