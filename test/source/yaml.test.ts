@@ -158,6 +158,7 @@ describe('YAML', () => {
     ['an alias bomb', bomb, /aliases expand to more than/],
     ['a hundred thousand brackets', '['.repeat(100_000), /nesting/],
     ['a hundred thousand braces', '{a: '.repeat(100_000), /nesting/],
+    ['a text that does not end', `{"a": "${'x\\n'.repeat(1_000_000)}`, /does not end/],
     ['deep dashes', '- '.repeat(100_000), /nesting/],
   ];
   for (const [what, attack, message] of attacks) {
