@@ -1,25 +1,27 @@
 import { diff } from '../ruleset/diff.ts';
 import type { ObjectChange } from '../ruleset/diff.ts';
 import { combine } from '../ruleset/ruleset.ts';
-import type { RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
+import type { Ruleset, RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
 import type { SplitParts } from './parts.ts';
 import { holdersIn } from './shared-elements.ts';
 import { definitionKey, lineKey } from './spelling.ts';
 
-/** What differs in one table between two rulesets and is worth a write: by what lines say, not by their words. */
-export function compareNftables(split: SplitParts, table: string): ObjectChange[] {
+/**
+ * What differs in one table between the live ruleset and another, and is worth a write: by what lines say, not by their
+ * words. `split`: the two.
+ */
+export function compareNftables({ parts }: Ruleset, split: SplitParts, table: string): ObjectChange[] {
   const live = objectsIn(split.live, table);
   const desired = objectsIn(split.desired, table);
-  const common = split.common();
   const changes = diff(
     {
       live: mapValues(live, (object) => comparable(object, desired.get(object.id))),
       desired: mapValues(desired, (object) => comparable(object, live.get(object.id))),
-      common,
+      common: split.common,
     },
     lineKey,
   );
-  return changes.flatMap((change) => asSet(restored(change, live, desired), common, table));
+  return changes.flatMap((change) => asSet(restored(change, live, desired), { parts, split, table }));
 }
 
 function objectsIn(parts: readonly RulesetPart[], table: string): ReadonlyMap<string, RulesetObject> {
@@ -64,11 +66,18 @@ function restored(
 }
 
 /** An element of a set comes with the first service port that wants it and goes with the last. */
-function asSet(change: ObjectChange, common: readonly RulesetPart[], table: string): ObjectChange[] {
+function asSet(
+  change: ObjectChange,
+  {
+    parts,
+    split,
+    table,
+  }: { readonly parts: readonly RulesetPart[]; readonly split: SplitParts; readonly table: string },
+): ObjectChange[] {
   const { kind, object } = change;
   // In a listing an element stands once; only between rulesets of ours a part can go while others want its element.
-  if (kind !== 'change' || object.kind !== 'set' || common.length === 0) return [change];
-  const holders = holdersIn(table, common);
+  if (kind !== 'change' || object.kind !== 'set' || split.live.length === parts.length) return [change];
+  const holders = holdersIn(table, parts, split.live);
   const isSettled = (line: string) => holders(object.name, line) > 0;
   const removed = change.removed.filter((line) => !isSettled(line));
   const added = change.added.filter((line) => !isSettled(line));

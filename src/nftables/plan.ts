@@ -2,10 +2,10 @@ import type { ObjectChange } from '../ruleset/diff.ts';
 import type { Change, Plan } from '../ruleset/plan.ts';
 import type { Ruleset, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
 import type { IPFamily } from '../source/objects.ts';
-import { compareNftables } from './compare.ts';
+import { compareNftables, isRedefined } from './compare.ts';
 import { tableOf } from './names.ts';
 import { splitParts } from './parts.ts';
-import { isRedefined, nftablesScripts } from './script.ts';
+import { nftablesScripts } from './script.ts';
 import { serviceOfLine, serviceOfObject } from './service.ts';
 import type { ServiceOfLine } from './service.ts';
 import { withLiveSlots } from './slots.ts';
@@ -42,7 +42,10 @@ export function planNftables(
   const wanted = withLiveSlots(live, isWithheld === undefined ? desired : withoutWithheld(live, desired, isWithheld));
   const split = splitParts(live, wanted);
   const ownerOf = serviceOfLine(split);
-  const changes = compareNftables(split, table).map((change) => ({ ...change, groups: groupsOf(change, ownerOf) }));
+  const changes = compareNftables(live, split, table).map((change) => ({
+    ...change,
+    groups: groupsOf(change, ownerOf),
+  }));
   return {
     changes: changes.flatMap(changesOf),
     scripts: nftablesScripts(changes, { live, desired: wanted, table }),

@@ -1,9 +1,10 @@
-import type { ObjectChange } from '../ruleset/diff.ts';
 import type { Script, Segment } from '../ruleset/plan.ts';
 import { objectsOf } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
+import { separateAbandoned } from './abandoned.ts';
+import { isRedefined } from './compare.ts';
 import type { AttributedChange } from './plan.ts';
-import { definitionKey, elementKey } from './spelling.ts';
+import { elementKeyAlone } from './spelling.ts';
 import { serviceOfObject } from './service.ts';
 
 export interface ScriptScope {
@@ -22,11 +23,10 @@ export function nftablesScripts(changes: readonly AttributedChange[], scope: Scr
   if (changes.some(({ kind, object }) => kind === 'delete' && object.kind === 'table')) {
     return [{ tool: 'nft', phase: 'change', segments: [{ text: `delete table ${table}\n` }] }];
   }
-  const segments = changeSegments(changes, scope);
-  const cleanUp = cleanUpSegments(
-    changes.flatMap(({ kind, object }) => (kind === 'delete' ? [object] : [])),
-    table,
-  );
+  const { now, later } = separateAbandoned(changes);
+  const segments = changeSegments(now, scope);
+  const unused = changes.flatMap(({ kind, object }) => (kind === 'delete' ? [object] : []));
+  const cleanUp = [...later.flatMap((change) => elements('delete', change)), ...cleanUpSegments(unused, table)];
   return [
     ...(segments.length === 0 ? [] : [{ tool: 'nft', phase: 'change', segments } as const]),
     ...(cleanUp.length === 0 ? [] : [{ tool: 'nft', phase: 'clean-up', segments: cleanUp } as const]),
@@ -80,16 +80,6 @@ function remake(written: readonly AttributedChange[], { live, desired, table }: 
   };
 }
 
-/** What the object is differs, not its lines only. */
-export function isRedefined({ object, live }: ObjectChange): boolean {
-  if (live === undefined || object.definition.length === 0) return false;
-  return !sameWords(definitionKey(live), definitionKey(object));
-}
-
-function sameWords(left: readonly string[], right: readonly string[]): boolean {
-  return left.length === right.length && left.every((line, index) => line === right[index]);
-}
-
 function usesOneOf(chain: RulesetObject, sets: readonly RulesetObject[]): boolean {
   return (
     chain.kind === 'chain' && chain.lines.some((line) => sets.some(({ name }) => line.split(' ').includes(`@${name}`)))
@@ -124,18 +114,12 @@ function owned(object: RulesetObject, text: string): Segment {
 /** One command, with a line for each element: nft names the line of an element that the kernel refuses. */
 function elements(verb: 'add' | 'delete', { object, groups }: AttributedChange): Segment[] {
   const segments = groups.flatMap(({ service, removed, added }): Segment[] => {
-    const lines = verb === 'add' ? added : removed.map((line) => keyOf(object.name, line));
+    const lines = verb === 'add' ? added : removed.map((line) => elementKeyAlone(object.name, line));
     if (lines.length === 0) return [];
     return [{ text: lines.map((line) => `\t${line},\n`).join(''), ...(service === undefined ? {} : { service }) }];
   });
   if (segments.length === 0) return [];
   return [{ text: `${verb} element ${object.table} ${object.name} {\n` }, ...segments, { text: '}\n' }];
-}
-
-function keyOf(name: string, element: string): string {
-  const key = elementKey(name, element);
-  const end = key.indexOf(' : ');
-  return end === -1 ? key : key.slice(0, end);
 }
 
 function cleanUpSegments(unused: readonly RulesetObject[], table: string): Segment[] {

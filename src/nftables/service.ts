@@ -2,7 +2,7 @@ import type { RulesetObject, RulesetPart, ServiceName } from '../ruleset/ruleset
 import { protocolOfMap, serviceOfName } from './names.ts';
 import { originOf } from './parts.ts';
 import type { SplitParts } from './parts.ts';
-import { elementKey } from './spelling.ts';
+import { elementKeyAlone } from './spelling.ts';
 
 /** The Service for which a line of an object exists; absent for what Services share, and where it is not known. */
 export type ServiceOfLine = (object: RulesetObject, line: string) => ServiceName | undefined;
@@ -63,8 +63,8 @@ function ownersOfFrontends(parts: readonly RulesetPart[]): ReadonlyMap<string, S
 const hasFrontends = new Set(['service-ips', 'service-nodeports', 'no-endpoint-services', 'no-endpoint-nodeports']);
 
 /** What is dialled, from the key of an element: address, protocol and port, or only the last two for a node port. */
-function frontendOf({ name }: RulesetObject, line: string): string {
-  const [key = ''] = elementKey(name, line).split(' : ');
+export function frontendOf({ name }: Pick<RulesetObject, 'name'>, line: string): string {
+  const key = elementKeyAlone(name, line);
   const parts = key.split(' . ');
   const protocol = protocolOfMap(name);
   // The last part of a key in a map of endpoints is the slot.

@@ -30,6 +30,12 @@ export function elementKey(name: string, line: string): string {
     .join(' ');
 }
 
+/** The key of an element in canonical form, without what a map says for it. */
+export function elementKeyAlone(name: string, line: string): string {
+  const [key = ''] = elementKey(name, line).split(' : ');
+  return key;
+}
+
 /** Whether two objects are the same apart from their lines. Comments of objects do nothing. */
 export function definitionKey({ kind, definition }: Pick<RulesetObject, 'kind' | 'definition'>): readonly string[] {
   if (kind === 'table') return isDormant(definition) ? ['flags dormant'] : [];

@@ -227,6 +227,33 @@ describe('the script of a change', () => {
     ]);
   });
 
+  const reachable = { type: 'NodePort', ports: [port({ nodePort: 30080 })], externalIPs: ['198.51.100.1'] };
+  const turns: readonly (readonly [string, Partial<Service['spec']>, Partial<Service['spec']>])[] = [
+    ['session affinity', reachable, { ...reachable, sessionAffinity: 'ClientIP' }],
+    ['another external policy', { ...reachable, externalTrafficPolicy: 'Local' }, reachable],
+  ];
+  for (const [what, before, after] of turns) {
+    it(`removes later what a packet on its way may still look for: ${what}`, () => {
+      const live = planNftables(nothing, desiredOf(web([1, 2], before)), 'IPv4').after;
+      const [change, cleanUp] = scriptsOf(planNftables(live, desiredOf(web([1, 2], after)), 'IPv4'));
+      expect(change?.text).to.include('delete element ip kube-proxy service-nodeports {\n\ttcp . 30080,\n}');
+      const removals = /delete element \S+ \S+ \S*(?:class|endpoints)\S* \{\n[^}]*\t(?:198|tcp|30080)[^}]*\}/g;
+      expect(change?.text.match(removals)).to.equal(null);
+      expect(cleanUp?.text.match(removals)).to.have.lengthOf(4);
+    });
+  }
+
+  it('removes at once what goes with the last endpoint, and a slot of several', () => {
+    for (const [numbers, fewer] of [
+      [[1, 2], []],
+      [[1, 2], [2]],
+    ] as const) {
+      const live = planNftables(nothing, desiredOf(web(numbers, reachable)), 'IPv4').after;
+      const [, ...others] = scriptsOf(planNftables(live, desiredOf(web(fewer, reachable)), 'IPv4'));
+      expect(others.map(({ text }) => text).join('')).not.to.include('delete element');
+    }
+  });
+
   it('names the Service on the lines that exist for it', () => {
     const { scripts, changes } = planNftables(nothing, desiredOf(manyServices(3, 2)), 'IPv4');
     const lines = scripts[0]!.segments.filter(({ text }) => text.includes('10.96.0.1 .'));
