@@ -24,6 +24,7 @@ import { ServiceHealthServers, serviceHealthAddresses, serviceHealthChecks } fro
 import type { StaleFlow } from './stale-flows.ts';
 import type { StateChange, StateSource } from './state-source.ts';
 import { fewOf } from './sync-report.ts';
+import { unheardLoads } from './unheard-loads.ts';
 import { WarningReports } from './warning-reports.ts';
 
 export interface AgentOptions {
@@ -90,6 +91,7 @@ export class Agent {
   readonly #warnings = new WarningReports();
   readonly #memory: IdleMemory;
   readonly #parts: readonly Part[];
+  #monitor: Monitor | undefined;
   #stoppers: (() => void)[] = [];
   #isHostKnown = false;
   #isGateOpen = false;
@@ -108,7 +110,7 @@ export class Agent {
     const { source, effects, health, isStandalone } = this.#options;
     if (isStandalone) health.setStandalone();
     for (const { family } of this.#parts) health.started(family);
-    const monitor = this.#options.families.some(({ isWatched }) => isWatched) ? this.#startMonitor() : undefined;
+    if (this.#options.families.some(({ isWatched }) => isWatched)) this.#monitor = this.#startMonitor();
     const host = effects.watchHost((addresses) => {
       this.#interfaces = addresses;
       void this.#hostChanged();
@@ -117,7 +119,7 @@ export class Agent {
       this.#stateChanged(change);
     });
     this.#stoppers.push(
-      () => monitor?.stop(),
+      () => this.#monitor?.stop(),
       () => {
         host.stop();
       },
@@ -179,8 +181,10 @@ export class Agent {
         effects.onPlan(model, plan, tookMs);
       },
     });
+    const monitor = () => (isWatched ? this.#monitor : undefined);
     const loop: FamilyLoop = new FamilyLoop({
-      ...{ backend, clock, date, isWatched, isDryRun, handlers: reports },
+      ...{ backend: unheardLoads(backend, monitor), clock, date, isWatched, isDryRun, handlers: reports },
+      listening: () => monitor()?.listening() ?? Promise.resolve(),
       minIntervalMs: config.minSyncPeriodMs,
       retryIntervalMs: config.syncPeriodMs,
       maxIntervalMs,

@@ -33,6 +33,8 @@ export interface FamilyLoopOptions {
   readonly maxIntervalMs: number;
   /** The kernel tells of foreign commits, by `foreignCommit`. */
   readonly isWatched: boolean;
+  /** Resolves when foreign commits are told, or cannot be for now: what is read then needs no second look. */
+  readonly listening: () => Promise<void>;
   /** What should be now; nothing while nothing may be written yet. */
   readonly model: () => ProxyModel | undefined;
   /** Write nothing: plans are only told, by `onPlan`. */
@@ -97,6 +99,7 @@ export class FamilyLoop {
   #applied: ProxyModel | undefined;
   #isVerified = false;
   #hasBegun = false;
+  #isAboutToRead = false;
   #isRequested = false;
   /** What differs next need not be anybody else's doing. */
   #isUnaccounted = false;
@@ -147,8 +150,8 @@ export class FamilyLoop {
 
   /** Commits may have been missed. */
   readAgain(): void {
-    // The first sync reads in any case.
-    if (this.#hasBegun) this.#listWithin(0);
+    // The first sync reads in any case, and a reading that has not begun will see everything.
+    if (this.#hasBegun && !this.#isAboutToRead) this.#listWithin(0);
   }
 
   /** Somebody else changed rules in the kernel. */
@@ -231,6 +234,9 @@ export class FamilyLoop {
   /** Reads the live rules and compares them with what was written last. */
   async #read(timed: TimedBackend): Promise<Ruleset> {
     const { handlers } = this.#options;
+    this.#isAboutToRead = true;
+    await this.#options.listening();
+    this.#isAboutToRead = false;
     const writers = this.#writers.splice(0);
     const touched = [...this.#touched];
     this.#touched.clear();

@@ -1,5 +1,6 @@
 import type { Files } from './files.ts';
 import type { Follow, Following } from './follow.ts';
+import type { Listener, NetlinkSocket } from './listener.ts';
 
 /** A transaction that somebody committed to the nf_tables of this network namespace, by nft or iptables-nft. */
 export interface Commit {
@@ -21,8 +22,12 @@ export interface MonitorHandlers {
   onGap(reason: string): void;
 }
 
-/** A running `nft monitor`, started again when it dies. */
+/** Something that listens, started again when it dies. */
 export interface Monitor {
+  /** Resolves once commits are told, and also when they cannot be for now: `onGap` follows, then, as soon as they are. */
+  listening(): Promise<void>;
+  /** What is committed while the work goes on is not told; when it has ended `onGap` is called. */
+  deafTo<T>(work: () => Promise<T>): Promise<T>;
   stop(): void;
 }
 
@@ -35,86 +40,171 @@ export interface MonitorEffects {
 const keptChanges = 100;
 const firstRestartMs = 1_000;
 const longestRestartMs = 30_000;
-/** A monitor that lived so long was well; its end starts the back-off anew. */
+/** A listener that lived so long was well; its end starts the back-off anew. */
 const healthyAfterMs = 60_000;
-const pollMs = 20;
+const firstPollMs = 20;
+const longestPollMs = 1_000;
+/** Nobody waits longer for a listener to listen. */
+const patienceMs = 5_000;
 
 /**
  * Reports commits until stopped. `onGap` is called once the kernel reports to us, so that reading the rules
- * then and listening from then on leaves nothing out. legacy iptables reports nothing.
+ * then and listening from then on leaves nothing out. legacy iptables reports nothing. A listener that ends is not
+ * tried again as long as there is another: the last one stays.
  */
-export function startMonitor(effects: MonitorEffects, handlers: MonitorHandlers): Monitor {
-  let following: Following | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let restartMs = firstRestartMs;
-  let isStopped = false;
+export function startMonitor(
+  effects: MonitorEffects,
+  listeners: readonly [Listener, ...Listener[]],
+  handlers: MonitorHandlers,
+): Monitor {
+  const monitor = new ListenerMonitor(effects, listeners, handlers);
+  monitor.start();
+  return monitor;
+}
 
-  const start = () => {
+class ListenerMonitor implements Monitor {
+  readonly #effects: MonitorEffects;
+  readonly #handlers: MonitorHandlers;
+  #listener: Listener;
+  #others: readonly Listener[];
+  #following: Following | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #restartMs = firstRestartMs;
+  #isListening = false;
+  #isStopped = false;
+  /** Works under way that are not listened to. */
+  #deafTo = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(
+    effects: MonitorEffects,
+    [listener, ...others]: readonly [Listener, ...Listener[]],
+    handlers: MonitorHandlers,
+  ) {
+    this.#effects = effects;
+    this.#listener = listener;
+    this.#others = others;
+    this.#handlers = handlers;
+  }
+
+  start(): void {
     const startedAt = performance.now();
-    const onLine = commitReader(handlers);
-    following = effects.follow('nft', ['monitor'], {
-      onLine,
+    this.#following = this.#effects.follow(this.#listener.tool, this.#listener.args, {
+      onLine: commitReader(this.#listener, this.#handlers),
       onEnd: (reason) => {
-        clearTimeout(timer);
-        if (performance.now() - startedAt > healthyAfterMs) restartMs = firstRestartMs;
-        timer = setTimeout(start, restartMs);
-        restartMs = Math.min(restartMs * 2, longestRestartMs);
-        handlers.onGap(reason);
+        if (performance.now() - startedAt > healthyAfterMs) this.#restartMs = firstRestartMs;
+        this.#ended(reason);
       },
     });
-    const { pid } = following;
-    if (pid !== undefined) awaitSubscription(pid);
-  };
+    const { pid } = this.#following;
+    if (pid !== undefined) this.#awaitSubscription(pid, firstPollMs);
+  }
 
-  const awaitSubscription = (pid: number) => {
-    timer = setTimeout(() => {
-      void isSubscribed(effects.files, pid).then((isReady) => {
-        if (isStopped || following?.pid !== pid) return;
-        if (isReady) handlers.onGap('nft monitor listens from now on');
-        else awaitSubscription(pid);
+  listening(): Promise<void> {
+    if (this.#following === undefined || this.#isListening) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, patienceMs);
+      this.#waiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  async deafTo<T>(work: () => Promise<T>): Promise<T> {
+    this.#deafTo += 1;
+    this.#end();
+    try {
+      return await work();
+    } finally {
+      this.#deafTo -= 1;
+      if (this.#deafTo === 0 && !this.#isStopped) this.start();
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#end();
+  }
+
+  #end(): void {
+    clearTimeout(this.#timer);
+    this.#following?.stop();
+    this.#following = undefined;
+    this.#isListening = false;
+    this.#waitNoMore();
+  }
+
+  #ended(reason: string): void {
+    this.#end();
+    const [next, ...others] = this.#others;
+    if (next === undefined) {
+      this.#timer = setTimeout(() => {
+        this.start();
+      }, this.#restartMs);
+      this.#restartMs = Math.min(this.#restartMs * 2, longestRestartMs);
+    } else {
+      [this.#listener, this.#others] = [next, others];
+      this.start();
+    }
+    this.#handlers.onGap(reason);
+  }
+
+  #awaitSubscription(pid: number, pollMs: number): void {
+    this.#timer = setTimeout(() => {
+      void netlinkSockets(this.#effects.files, pid).then(async (sockets) => {
+        const isReady = this.#listener.listens(sockets, pid);
+        const isHeard = !isReady || (await has(this.#effects.files, pid, this.#listener.library));
+        if (this.#following?.pid !== pid) return;
+        if (!isHeard) this.#ended(`${this.#listener.args.join(' ')} cannot be heard at once`);
+        else if (isReady) this.#listens();
+        else this.#awaitSubscription(pid, Math.min(pollMs * 1.5, longestPollMs));
       });
     }, pollMs);
-  };
+  }
 
-  start();
-  return {
-    stop: () => {
-      isStopped = true;
-      clearTimeout(timer);
-      following?.stop();
-    },
-  };
+  #listens(): void {
+    this.#isListening = true;
+    this.#handlers.onGap(`${this.#listener.tool} listens from now on`);
+    this.#waitNoMore();
+  }
+
+  #waitNoMore(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
 }
 
 /** Changes come first, then the line that names generation and process. */
-function commitReader(handlers: MonitorHandlers): (line: string) => void {
+function commitReader(listener: Listener, handlers: MonitorHandlers): (line: string) => void {
   let changes: string[] = [];
   let changeCount = 0;
   return (line) => {
-    if (line.startsWith('# ERROR:')) {
-      // The socket overran: what comes next may be the rest of a transaction whose start is gone.
-      [changes, changeCount] = [[], 0];
-      handlers.onGap(`nft monitor: ${line.slice(9)}`);
-      return;
-    }
-    const commit = /^# new generation (\d+) by process (\d+) \((.*)\)$/.exec(line);
-    if (commit === null) {
+    const told = listener.read(line);
+    if (told.kind === 'nothing') return;
+    if (told.kind === 'change') {
       changeCount += 1;
-      if (changes.length < keptChanges) changes.push(line);
+      if (changes.length < keptChanges) changes.push(told.text);
       return;
     }
-    const [, generation, pid, processName = ''] = commit;
-    const told = { generation: Number(generation), pid: Number(pid), processName, changes, changeCount };
+    const made = { changes, changeCount };
     [changes, changeCount] = [[], 0];
-    handlers.onCommit(told);
+    if (told.kind === 'gap') handlers.onGap(told.reason);
+    else handlers.onCommit({ generation: told.generation, pid: told.pid, processName: told.processName, ...made });
   };
 }
 
-/** nft's netlink socket (protocol 12, netfilter) carries the process's number, and groups once it listens. */
-async function isSubscribed(files: Files, pid: number): Promise<boolean> {
+const netfilter = '12';
+
+async function netlinkSockets(files: Files, pid: number): Promise<readonly NetlinkSocket[]> {
   const text = await files.read(`/proc/${pid}/net/netlink`).catch(() => undefined);
-  return (text ?? '').split('\n').some((line) => {
-    const [, protocol, owner, groups = '0'] = line.trim().split(/ +/);
-    return protocol === '12' && Number(owner) === pid && Number.parseInt(groups, 16) !== 0;
+  return (text ?? '').split('\n').flatMap((line) => {
+    const [, protocol, port, groups = '0'] = line.trim().split(/ +/);
+    return protocol === netfilter ? [{ port: Number(port), groups: Number.parseInt(groups, 16) }] : [];
   });
+}
+
+async function has(files: Files, pid: number, library: string | undefined): Promise<boolean> {
+  if (library === undefined) return true;
+  const mapped = await files.read(`/proc/${pid}/maps`).catch(() => undefined);
+  return mapped?.includes(library) === true;
 }

@@ -76,7 +76,7 @@ export async function agentParts(options: AgentPartsOptions = {}) {
     effects: {
       startMonitor: (handlers) => {
         monitor = handlers;
-        return { stop: () => undefined };
+        return { listening: () => Promise.resolve(), deafTo: (work) => work(), stop: () => undefined };
       },
       ownProcessName: 'portwright-0000',
       watchHost: (onAddresses) => {

@@ -12,7 +12,14 @@ import { FakeClock, settle } from './fake-clock.ts';
 const web = () => state([service()], [slice([endpoint('10.244.0.5')])]);
 
 describe('agent/family-loop', () => {
-  function setUp(more: { isWatched?: boolean; isDryRun?: boolean; state?: ClusterState | undefined } = {}) {
+  interface Special {
+    readonly isWatched?: boolean;
+    readonly isDryRun?: boolean;
+    readonly state?: ClusterState | undefined;
+    readonly listening?: () => Promise<void>;
+  }
+
+  function setUp(more: Special = {}) {
     const clock = new FakeClock();
     const kernel = new FakeKernel();
     const options = modelOptions();
@@ -33,6 +40,7 @@ describe('agent/family-loop', () => {
       ...{ backend: kernel.backend(), clock, date: () => new Date(clock.now()), handlers },
       ...{ minIntervalMs: 1_000, retryIntervalMs: 30_000, maxIntervalMs: 3_600_000 },
       isWatched: more.isWatched ?? true,
+      listening: more.listening ?? (() => Promise.resolve()),
       isDryRun: more.isDryRun ?? false,
       model: () => (current === undefined ? undefined : buildModel(current, options)),
     });
@@ -67,6 +75,21 @@ describe('agent/family-loop', () => {
     expect(seen.verified).to.be.greaterThan(0);
     expect(loop.times()).to.have.length(1);
     expect(loop.times()[0]).to.include.keys('desired', 'applied', 'verified');
+  });
+
+  it('does not read before commits are told, and then once', async () => {
+    let listens: () => void = () => undefined;
+    const listening = () => new Promise<void>((resolve) => (listens = resolve));
+    const { kernel, start, loop, clock } = setUp({ listening });
+    await start();
+    loop.readAgain();
+    await clock.advance(3_000);
+    expect(kernel.lists).to.equal(0);
+    loop.readAgain();
+    listens();
+    await clock.advance(3_000);
+    // What it wrote on an empty kernel is read once more, and that waits too.
+    expect(kernel.lists).to.equal(1);
   });
 
   it('writes nothing on correct rules, and finds them with one reading', async () => {

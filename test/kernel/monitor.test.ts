@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { createIptablesTools } from '../../src/kernel/iptables-tools.ts';
+import { nftListener, xtablesListener, type Listener } from '../../src/kernel/listener.ts';
 import { startMonitor, type Commit, type Monitor } from '../../src/kernel/monitor.ts';
 import { createNftTool } from '../../src/kernel/nft-tool.ts';
 import { createKernelLab, type KernelLab } from './lab.ts';
@@ -15,21 +16,31 @@ describe('the monitor', function () {
   beforeEach(async () => {
     lab = await createKernelLab('monitor');
     [commits, gaps, pids] = [[], [], []];
-    const follow: typeof lab.follow = (tool, args, handlers) => {
-      const following = lab.follow(tool, args, handlers);
-      if (following.pid !== undefined) pids.push(following.pid);
-      return following;
-    };
-    monitor = startMonitor(
-      { follow, files: lab.files },
-      { onCommit: (commit) => commits.push(commit), onGap: (reason) => gaps.push(reason) },
-    );
-    await until(() => gaps.length === 1);
+    await start(nftListener);
   });
   afterEach(async () => {
     monitor.stop();
     await lab.remove();
   });
+
+  async function start(...listeners: [Listener, ...Listener[]]): Promise<void> {
+    const follow: typeof lab.follow = (tool, args, handlers) => {
+      const following = lab.follow(tool, args, handlers);
+      if (following.pid !== undefined) pids.push(following.pid);
+      return following;
+    };
+    const onCommit = (commit: Commit) => commits.push(commit);
+    const onGap = (reason: string) => gaps.push(reason);
+    monitor = startMonitor({ follow, files: lab.files }, listeners, { onCommit, onGap });
+    await until(() => gaps.some((reason) => reason.includes('listens')));
+  }
+
+  /** With other listeners than the one that all begin with. */
+  async function startAgain(...listeners: [Listener, ...Listener[]]): Promise<void> {
+    monitor.stop();
+    [commits, gaps, pids] = [[], [], []];
+    await start(...listeners);
+  }
 
   it('names who committed what, nft and iptables alike', async () => {
     await lab.namespace.mustExec('nft', 'add table ip foreign');
@@ -89,8 +100,78 @@ describe('the monitor', function () {
       return { stop: () => undefined };
     };
     const onCommit = ({ changes, pid, processName }: Commit) => told.push(`${pid} ${processName}: ${changes.join()}`);
-    startMonitor({ follow, files: lab.files }, { onCommit, onGap: (reason) => told.push(reason) }).stop();
+    const onGap = (reason: string) => told.push(reason);
+    startMonitor({ follow, files: lab.files }, [nftListener], { onCommit, onGap }).stop();
     expect(told).to.deep.equal(['nft monitor: We lost some netlink events!', '28449 a (strange) name: add table ip x']);
+  });
+
+  it('tells the same of chains and rules by either listener', async () => {
+    const told: string[][] = [];
+    for (const listener of [nftListener, xtablesListener]) {
+      await startAgain(listener);
+      await lab.namespace.shell(`
+        iptables-nft -t nat -N KUBE-A
+        iptables-nft -t nat -A KUBE-A -m comment --comment "a b" -j RETURN
+        iptables-nft -t nat -A POSTROUTING -j KUBE-A
+        iptables-nft -t nat -D KUBE-A 1
+        ip6tables-nft -P FORWARD DROP
+        nft delete table ip nat
+        nft delete table ip6 filter`);
+      await until(() => commits.length === 7);
+      const inShort = (change: string) => change.split(' ').slice(0, 5).join(' ');
+      const ofChains = (change: string) => /^(?:add|delete) (?:rule|chain) ip6? /.test(change);
+      told.push(commits.map(({ changes }) => changes.filter(ofChains).map(inShort).sort().join('; ')));
+    }
+    // Of a new chain nft monitor tells nothing.
+    expect(told[1]?.[0]).to.equal('add chain ip nat KUBE-A');
+    expect(told[1]?.slice(1, 4)).to.deep.equal(told[0]?.slice(1, 4));
+    expect(commits.map(({ processName }) => processName)).to.include.members(['iptables-nft', 'ip6tables-nft', 'nft']);
+    expect(commits.flatMap(({ changes }) => changes)).to.include.members([
+      'add rule ip nat KUBE-A -m comment --comment "a b" -j RETURN',
+      'delete table ip nat',
+      'delete table ip6 filter',
+    ]);
+  });
+
+  it('lets us recognise our own commits by that of iptables too', async () => {
+    await startAgain(xtablesListener);
+    await createIptablesTools(lab, 'nft').load('IPv4', '*nat\n:KUBE-A - [0:0]\nCOMMIT\n');
+    await until(() => commits.length > 0);
+    expect(commits[0]?.processName).to.equal(lab.committer.processName);
+  });
+
+  it('goes on with the next listener when one does not survive what it is told', async () => {
+    await startAgain(xtablesListener, nftListener);
+    // No rule that iptables can say.
+    await lab.namespace.mustExec('nft', 'add table ip foreign; add chain ip foreign c');
+    await lab.namespace.mustExec('nft', 'add rule ip foreign c ct state invalid drop');
+    await until(() => gaps.length === 3);
+    expect(gaps).to.satisfy(([first, second, third]: string[]) =>
+      [first === 'stdbuf listens from now on', second?.includes('ended'), third === 'nft listens from now on'].every(
+        Boolean,
+      ),
+    );
+    await lab.namespace.mustExec('nft', 'add table ip later');
+    await until(() => commits.at(-1)?.changes[0] === 'add table ip later');
+  });
+
+  it('goes on with the next listener when one keeps to itself what it has to tell', async () => {
+    await startAgain({ ...xtablesListener, library: 'libnobody' }, nftListener);
+    expect(gaps[0]).to.contain('xtables-monitor --event cannot be heard at once');
+    expect(gaps[1]).to.equal('nft listens from now on');
+  });
+
+  it('does not hear what it is to be deaf to, and says so afterwards', async () => {
+    const result = await monitor.deafTo(async () => {
+      await lab.namespace.mustExec('nft', 'add table ip unheard');
+      return 'done';
+    });
+    expect(result).to.equal('done');
+    await monitor.listening();
+    expect(gaps).to.have.length(2);
+    await lab.namespace.mustExec('nft', 'add table ip heard');
+    await until(() => commits.length > 0);
+    expect(commits.map(({ changes }) => changes)).to.deep.equal([['add table ip heard']]);
   });
 
   it('is silent once stopped', async () => {
