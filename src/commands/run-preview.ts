@@ -2,6 +2,7 @@ import type { BackendPlan } from '../agent/backend.ts';
 import type { Clock } from '../agent/runner.ts';
 import type { ProxyModel, Warning } from '../model/model.ts';
 import { scriptText } from '../ruleset/plan.ts';
+import type { Script } from '../ruleset/plan.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { CommandEffects } from './command.ts';
 import { difference, familyDifference } from './difference.ts';
@@ -28,14 +29,11 @@ const togetherMs = 200;
 const firstMs = 5_000;
 
 /**
- * Prints what the agent would change: the scripts of each sync; or, whenever it is something else than before, all of
+ * Prints what the agent would change, whenever that is something else than before: the scripts of a family; or all of
  * it for every family, as `diff` does: text, one JSON object a line, or YAML documents.
  */
 export function previewPrinter({ format, effects, clock, leftovers }: PreviewOptions): Preview {
-  if (format === 'script')
-    return (_model, plan) => {
-      printScripts(plan, effects);
-    };
+  if (format === 'script') return scriptPrinter(effects);
   const told = new Map<IPFamily, Told>();
   let printed = '';
   let tookMs = 0;
@@ -67,11 +65,18 @@ interface Told {
   readonly warnings: readonly Warning[];
 }
 
-function printScripts(plan: BackendPlan, effects: CommandEffects): void {
-  for (const script of plan.scripts) {
-    const command = script.tool === 'nft' ? 'nft -f' : `${script.tool} --noflush -w 5`;
-    effects.print(`# ${command}\n${scriptText(script)}`);
-  }
+function scriptPrinter(effects: CommandEffects): Preview {
+  const printed = new Map<IPFamily, string>();
+  return ({ family }, { scripts }) => {
+    const text = scripts.map(withCommand).join('');
+    if (text !== (printed.get(family) ?? '')) effects.print(text);
+    printed.set(family, text);
+  };
+}
+
+function withCommand(script: Script): string {
+  const command = script.tool === 'nft' ? 'nft -f' : `${script.tool} --noflush -w 5`;
+  return `# ${command}\n${scriptText(script)}`;
 }
 
 /** A Service of two families may be warned of in both, in the same words. */

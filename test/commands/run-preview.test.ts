@@ -84,6 +84,23 @@ describe('commands/run-preview', () => {
     expect(printed.length).to.be.within(5, 20);
   });
 
+  it('prints the scripts of each family, once for as long as they are the same', () => {
+    const { printed, tell } = preview('script');
+    const scripts = (tool: 'iptables-restore' | 'ip6tables-restore', text: string) => ({
+      ...plan(),
+      scripts: [{ tool, phase: 'change' as const, segments: [{ text }] }],
+    });
+    for (const text of ['*nat\nCOMMIT\n', '*nat\nCOMMIT\n', '*filter\nCOMMIT\n']) {
+      tell(ipv4, scripts('iptables-restore', text), 1);
+      tell(ipv6, scripts('ip6tables-restore', '*nat\nCOMMIT\n'), 1);
+    }
+    expect(printed).to.deep.equal([
+      '# iptables-restore --noflush -w 5\n*nat\nCOMMIT\n',
+      '# ip6tables-restore --noflush -w 5\n*nat\nCOMMIT\n',
+      '# iptables-restore --noflush -w 5\n*filter\nCOMMIT\n',
+    ]);
+  });
+
   it('says in words how much would change, and prints YAML documents', async () => {
     const text = preview('text');
     text.tell(ipv4, plan('-A one'), 1);
