@@ -84,3 +84,13 @@ function asSet(
   const isSame = removed.length + added.length === 0 && change.removed.length + change.added.length > 0;
   return isSame ? [] : [{ ...change, removed, added }];
 }
+
+/** What the object is differs, not its lines only. */
+export function isRedefined({ object, live }: ObjectChange): boolean {
+  if (live === undefined || object.definition.length === 0) return false;
+  return !sameWords(definitionKey(live), definitionKey(object));
+}
+
+function sameWords(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((line, index) => line === right[index]);
+}

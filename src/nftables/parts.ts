@@ -23,8 +23,8 @@ export function originOf(part: RulesetPart): PartOrigin | undefined {
 export interface SplitParts {
   readonly live: readonly RulesetPart[];
   readonly desired: readonly RulesetPart[];
-  /** As long as the rulesets, so it is listed only for who asks. */
-  readonly common: () => readonly RulesetPart[];
+  /** As many as the rulesets have, so they are looked up in the live one and not copied. */
+  readonly common: Iterable<RulesetPart>;
 }
 
 /** Service ports are sorted, so between successive rulesets both ends are mostly the same and only skipped. */
@@ -38,13 +38,14 @@ export function splitParts({ parts: live }: Ruleset, { parts: desired }: Ruleset
   const desiredMiddle = desired.slice(start, desired.length - end);
   const inLive = new Set(liveMiddle);
   const inDesired = new Set(desiredMiddle);
+  const gone = liveMiddle.filter((part) => !inDesired.has(part));
   return {
-    live: liveMiddle.filter((part) => !inDesired.has(part)),
+    live: gone,
     desired: desiredMiddle.filter((part) => !inLive.has(part)),
-    common: () =>
-      live.slice(0, start).concat(
-        liveMiddle.filter((part) => inDesired.has(part)),
-        live.slice(live.length - end),
-      ),
+    common: { [Symbol.iterator]: () => besides(live, new Set(gone)) },
   };
+}
+
+function* besides(parts: readonly RulesetPart[], gone: ReadonlySet<RulesetPart>): Generator<RulesetPart> {
+  for (const part of parts) if (!gone.has(part)) yield part;
 }

@@ -25,7 +25,7 @@ export interface Differing {
   readonly live: ReadonlyMap<string, RulesetObject>;
   readonly desired: ReadonlyMap<string, RulesetObject>;
   /** Parts that both have. */
-  readonly common: readonly RulesetPart[];
+  readonly common: Iterable<RulesetPart>;
 }
 
 export function differing(live: Ruleset, desired: Ruleset): Differing {
@@ -57,10 +57,12 @@ export function diff({ live, desired, common }: Differing, lineKey: LineKey): Ob
 }
 
 /** The lines that an unordered object has in parts that differ, when the rest of it is in parts that do not: none. */
-function restIn(common: readonly RulesetPart[], object: RulesetObject): RulesetObject | undefined {
+function restIn(common: Iterable<RulesetPart>, object: RulesetObject): RulesetObject | undefined {
   if (object.isOrdered) return undefined;
-  const exists = common.some((part) => part.some(({ id }) => id === object.id));
-  return exists ? { ...object, lines: [], tail: [] } : undefined;
+  for (const part of common) {
+    if (part.some(({ id }) => id === object.id)) return { ...object, lines: [], tail: [] };
+  }
+  return undefined;
 }
 
 function addition(object: RulesetObject): ObjectChange {
