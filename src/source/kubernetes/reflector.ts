@@ -153,35 +153,37 @@ export class Reflector<T extends StoredObject> {
 
   /** One stream that begins with all objects and goes on as a watch. */
   async #watchList(): Promise<void> {
-    const initial = { arrivals: new Map<string, Arrival<T>>(), isComplete: false };
+    /** What has come; nothing when all has, since a watch may last for hours. */
+    const initial: { arrivals: Map<string, Arrival<T>> | undefined } = { arrivals: new Map() };
     const onEvent = (event: WatchEvent) => {
-      if (initial.isComplete) {
+      const { arrivals } = initial;
+      if (arrivals === undefined) {
         this.#apply(event);
       } else if (event.type === 'BOOKMARK' && event.endsInitialEvents) {
-        initial.isComplete = true;
-        this.#adoptUnlessDoubtful({ arrivals: initial.arrivals, resourceVersion: event.resourceVersion });
+        initial.arrivals = undefined;
+        this.#adoptUnlessDoubtful({ arrivals, resourceVersion: event.resourceVersion });
       } else {
-        this.#collect(initial.arrivals, event);
+        this.#collect(arrivals, event);
       }
     };
     const { silenceMs } = this.#options;
     const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
     try {
       await this.#follow(query, onEvent, () =>
-        initial.isComplete ? silenceMs : Math.min(initialSilenceMs, silenceMs),
+        initial.arrivals === undefined ? silenceMs : Math.min(initialSilenceMs, silenceMs),
       );
-      if (!initial.isComplete) {
+      if (initial.arrivals !== undefined) {
         throw new MalformedAnswerError(`watch ${this.#resource.path}: it ended before all objects had come`);
       }
     } catch (error) {
       if (error instanceof DoubtfulListError) {
         await this.#confirmAndWatch();
-      } else if (refusesWatchList(error) && !initial.isComplete) {
+      } else if (refusesWatchList(error) && initial.arrivals !== undefined) {
         this.#hasWatchList = false;
         this.#effects.log.debug(2, 'no streaming lists here, reading pages', { resource: this.#resource.name });
         await this.#listAndWatch();
       } else {
-        this.#hadBrokenInitialStream = !initial.isComplete && isBrokenStream(error);
+        this.#hadBrokenInitialStream = initial.arrivals !== undefined && isBrokenStream(error);
         throw error;
       }
     }
