@@ -4,7 +4,6 @@ import type { Ruleset, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
 import type { IPFamily } from '../source/objects.ts';
 import { compareNftables, isRedefined } from './compare.ts';
 import { tableOf } from './names.ts';
-import { splitParts } from './parts.ts';
 import { nftablesScripts } from './script.ts';
 import { serviceOfLine, serviceOfObject } from './service.ts';
 import type { ServiceOfLine } from './service.ts';
@@ -39,8 +38,8 @@ export function planNftables(
   isWithheld?: (service: ServiceName) => boolean,
 ): NftablesPlan {
   const table = tableOf(family);
-  const wanted = withLiveSlots(live, isWithheld === undefined ? desired : withoutWithheld(live, desired, isWithheld));
-  const split = splitParts(live, wanted);
+  const allowed = isWithheld === undefined ? desired : withoutWithheld(live, desired, isWithheld);
+  const { wanted, split } = withLiveSlots(live, allowed);
   const ownerOf = serviceOfLine(split);
   const changes = compareNftables(live, split, table).map((change) => ({
     ...change,

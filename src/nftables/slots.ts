@@ -1,16 +1,21 @@
 import type { Ruleset, RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
 import { endpointsMapNames, tableOf } from './names.ts';
 import { describePart, originOf, splitParts } from './parts.ts';
+import type { SplitParts } from './parts.ts';
 import { elementKey } from './spelling.ts';
 
 /**
  * The desired ruleset with each endpoint in the slot where it is live, as far as slots stay dense: which slot an
  * endpoint has does not matter, and to leave it there makes a change small. When one leaves, the last takes its place.
+ * And how the two then differ.
  */
-export function withLiveSlots(live: Ruleset, desired: Ruleset): Ruleset {
+export function withLiveSlots(
+  live: Ruleset,
+  desired: Ruleset,
+): { readonly wanted: Ruleset; readonly split: SplitParts } {
   const remembered = withRemembered(live, desired);
   const split = splitParts(live, remembered);
-  if (split.live.length === 0 || split.desired.length === 0) return remembered;
+  if (split.live.length === 0 || split.desired.length === 0) return { wanted: remembered, split };
   const byKey = new Map(split.live.map((part) => [originOf(part)?.key, part]));
   const listed = new Listed(split.live.filter((part) => originOf(part) === undefined));
   const aligned = split.desired.map((part) => {
@@ -19,7 +24,7 @@ export function withLiveSlots(live: Ruleset, desired: Ruleset): Ruleset {
     const counterpart = byKey.get(key);
     return alignPart(part, counterpart === undefined ? listed : new Listed([counterpart]));
   });
-  return withParts(remembered, split.desired, aligned);
+  return { wanted: withParts(remembered, split.desired, aligned), split: { ...split, desired: aligned } };
 }
 
 /** The ruleset with others in place of some of its parts, which are given in its order. */
