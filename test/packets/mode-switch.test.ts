@@ -21,15 +21,7 @@ const modes = {
   'iptables (legacy)': ['--proxy-mode=iptables', '--iptables-variant=legacy'],
 } as const;
 type Mode = keyof typeof modes;
-const route: readonly Mode[] = [
-  'nftables',
-  'iptables (nf_tables)',
-  'nftables',
-  'iptables (legacy)',
-  'iptables (nf_tables)',
-  'iptables (legacy)',
-  'nftables',
-];
+const route: readonly Mode[] = ['nftables', 'iptables (nf_tables)', 'nftables', 'iptables (legacy)', 'nftables'];
 
 describe('another mode while packets flow', function () {
   this.timeout(180_000);
