@@ -19,7 +19,8 @@ export function parseIptables(text: string): Ruleset {
     if (line === '' || line === 'COMMIT' || line.startsWith('#')) {
       if (line.includes('is incompatible, use')) throw syntaxError(index, line);
     } else if (line.startsWith('*')) {
-      table = line.slice(1).trim();
+      const name = line.slice(1).trim();
+      table = tables.find((known) => known === name) ?? name;
     } else if (table === undefined) {
       throw syntaxError(index, line);
     } else if (line.startsWith(':')) {
@@ -35,6 +36,9 @@ export function parseIptables(text: string): Ruleset {
   }
   return { parts: [[...objects.values()].flatMap(objectsOf)] };
 }
+
+/** As constants: what is cut out of each of many small texts is a string of its own. */
+const tables = ['nat', 'filter', 'mangle', 'raw', 'security'];
 
 interface ParsedChain {
   readonly table: string;
@@ -54,13 +58,14 @@ function chainIn(chains: Map<string, ParsedChain>, table: string, name: string):
 }
 
 function objectsOf(chain: ParsedChain): RulesetObject[] {
-  const { table, name, policy } = chain;
+  const { table, policy } = chain;
   // An array that grew by one at a time keeps room for many more; this one stays as long as the rules.
   const rules = chain.rules.slice();
-  const kind = ownership(table, name);
+  const kind = ownership(table, chain.name);
+  const { id, name } = identityOf(chain, kind);
   const definition = policy === '-' ? noLines : [policy];
   const object = (overrides: Partial<RulesetObject>): RulesetObject => ({
-    id: objectId(table, 'chain', name),
+    id,
     table,
     kind: 'chain',
     name,
@@ -79,6 +84,19 @@ function objectsOf(chain: ParsedChain): RulesetObject[] {
     case 'somebody':
       return [object({})];
   }
+}
+
+type Identity = Pick<RulesetObject, 'id' | 'name'>;
+
+const dispatchChains = new Map<string, Identity>();
+
+/** Each service port has rules in the chains that Services share: those are named once for all. */
+function identityOf({ table, name }: ParsedChain, { owner, isOrdered }: Ownership): Identity {
+  const id = objectId(table, 'chain', name);
+  if (owner !== 'us' || isOrdered) return { id, name };
+  const known = dispatchChains.get(id) ?? { id, name };
+  dispatchChains.set(id, known);
+  return known;
 }
 
 /** Our own rules in a chain that holds others' too. */

@@ -1,5 +1,5 @@
 import type { ProxyModel, ServicePort } from '../model/model.ts';
-import type { Ruleset, RulesetPart } from '../ruleset/ruleset.ts';
+import type { Ruleset, RulesetObject, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
 import { renderTemplate } from '../template.ts';
 import {
   filterContext,
@@ -70,10 +70,15 @@ function servicePortPart(port: ServicePort, surroundings: Surroundings, key: str
   const { nat, filter } = renderServicePort(port, surroundings);
   const service = { namespace: port.namespace, name: port.name };
   const { parts } = parseIptables(`*nat\n${nat}*filter\n${filter}`);
-  // V8 gives each copy by spreading of an object this wide a hidden class of its own, larger than the object.
-  const part = parts.flat().map((object) => (object.isOrdered ? Object.assign({ service }, object) : object));
+  const part = parts.flat().map((object) => (object.isOrdered ? withService(object, service) : object));
   servicePortParts.set(port, { surroundings: key, part });
   return part;
+}
+
+/** V8 gives each copy by spreading of an object this wide a hidden class of its own, larger than the object. */
+function withService(object: RulesetObject, service: ServiceName): RulesetObject {
+  const { id, table, kind, name, isOwned, definition, lines, isOrdered, tail } = object;
+  return { id, table, kind, name, isOwned, definition, lines, isOrdered, tail, service };
 }
 
 /** The few texts around service ports that one process sees: families, counters, node port addresses. */

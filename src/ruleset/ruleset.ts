@@ -50,7 +50,8 @@ export type RulesetPart = readonly RulesetObject[];
 export const noLines: readonly string[] = [];
 
 export function objectId(table: string, kind: ObjectKind, name: string): string {
-  return `${table} ${kind} ${name}`;
+  // Of an id made with a template V8 keeps the pieces beside the whole.
+  return [table, kind, name].join(' ');
 }
 
 const combined = new WeakMap<Ruleset, ReadonlyMap<string, RulesetObject>>();
