@@ -132,6 +132,8 @@ describe('cluster source: a server that misbehaves when it lists', () => {
         const end = server.misbehave({ fault: { kind: 'status', code }, resource: 'servicecidrs' });
         await begin();
         expect(lab.snapshot().serviceCIDRs).to.deep.equal([]);
+        expect(lab.lines).to.have.length(1);
+        expect(lab.lines[0]).to.match(/^warn .*going on without .*servicecidrs/);
         end();
         server.set({ kind: 'ServiceCIDR', metadata: { name: 'kubernetes' }, spec: { cidrs: ['10.96.0.0/12'] } });
         await lab.clock.runUntil('the range', () => lab.snapshot().serviceCIDRs.length === 1, {

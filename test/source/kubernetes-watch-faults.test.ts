@@ -104,6 +104,14 @@ describe('cluster source: a server that misbehaves when it is watched', () => {
       });
     }
 
+    it('says nothing when the server has forgotten a version once', async () => {
+      await begin();
+      serviceWatch().fail(410);
+      server.set(apiService('api'));
+      await lab.sees(['api', 'web'], 2000);
+      expect(lab.lines.filter((line) => !line.startsWith('debug'))).to.deep.equal([]);
+    });
+
     const ends: readonly { readonly end: string; readonly act: (watch: LiveWatch) => void }[] = [
       {
         end: 'timeout',

@@ -57,6 +57,11 @@ export function watchEnd(error: unknown): WatchEnd {
   return error instanceof SilentWatchError ? 'silent' : 'broken';
 }
 
+/** Not how a connection breaks: the server may not know how to stream a list. */
+export function isBrokenStream(error: unknown): boolean {
+  return error instanceof SilentWatchError || error instanceof MalformedAnswerError;
+}
+
 /** The wait before the next try, with jitter: 0.8 s doubled each time. `failures` counts from 1. */
 export function backOffMs(failures: number, capMs: number, random: () => number): number {
   const grown = firstWaitMs * 2 ** Math.min(failures - 1, 20);

@@ -3,7 +3,7 @@ import type { Effects } from './effects.ts';
 import { sleep } from './effects.ts';
 import type { Listing } from './listing.ts';
 import { keepKnown, list } from './listing.ts';
-import { backOffMs, recovery, SilentWatchError, watchEnd } from './recovery.ts';
+import { backOffMs, isBrokenStream, recovery, SilentWatchError, watchEnd } from './recovery.ts';
 import type { WatchEnd } from './recovery.ts';
 import type { ApiClient } from './request.ts';
 import type { Resource } from './resource.ts';
@@ -343,7 +343,8 @@ export class Reflector<T extends StoredObject> {
     const plan = recovery(error);
     // Twice silent without a byte: the version itself may be one that this server never reaches.
     if (plan.from === 'relist' || this.#silentInARow >= 2) this.#version = undefined;
-    this.#report(error);
+    // Servers forget old versions in the course of things; one that forgets at once is in trouble.
+    if (this.#failures > 1 || watchEnd(error) !== 'expired') this.#report(error);
     if (this.#isUnavailable(error) && !this.#isSynced) this.#becomeSynced();
     if (this.#isUnavailable(error, 404)) return { waitMs: absentRetryMs, untilReachable: false };
     const growing = plan.wait === 'soon' && this.#failures === 1 ? 0 : backOffMs(this.#failures, plan.capMs, random);
@@ -367,7 +368,10 @@ export class Reflector<T extends StoredObject> {
     this.#failingSince ??= this.#effects.clock.now();
     this.#lastError = message;
     const fields = { resource: this.#resource.name, error: message };
-    if (isNews) this.#effects.log.warn('cannot follow the API server, trying again', fields);
+    const what = this.#isUnavailable(error)
+      ? 'the API server does not give this resource, going on without'
+      : 'cannot follow the API server, trying again';
+    if (isNews) this.#effects.log.warn(what, fields);
     else this.#effects.log.debug(4, 'still cannot follow the API server', fields);
   }
 
@@ -392,11 +396,6 @@ export class Reflector<T extends StoredObject> {
     this.#stop.signal.removeEventListener('abort', end);
     await sleep(clock, this.#spacingMs(), this.#stop.signal);
   }
-}
-
-/** Not how a connection breaks: the server may not know how to stream a list. */
-function isBrokenStream(error: unknown): boolean {
-  return error instanceof SilentWatchError || error instanceof MalformedAnswerError;
 }
 
 /** Most known objects are not in a list. */
