@@ -4,8 +4,8 @@ import type { Clock } from './runner.ts';
 
 /** Work in a row is left alone. */
 const quietMs = 5_000;
-/** A collection costs about three milliseconds for each MiB that stays: it must be worth it. */
-const worthwhileBytes = 16 * 1024 * 1024;
+/** A collection of everything costs about three milliseconds for each MiB that stays: it must be worth it. */
+const worthwhileBytes = 6 * 1024 * 1024;
 
 /**
  * Gives memory back when nothing happens. Starting on a full node leaves garbage of several times what stays, and V8
@@ -14,8 +14,8 @@ const worthwhileBytes = 16 * 1024 * 1024;
 export class IdleMemory {
   readonly #clock: Clock;
   #cancel = (): void => undefined;
-  /** What was in use after the last collection. The heap is larger for a while: its pages are freed beside us. */
-  #usedBytes = 0;
+  /** The heap at its smallest, once what the last collection freed had gone back. */
+  #leastBytes = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -25,13 +25,14 @@ export class IdleMemory {
   worked(): void {
     this.#cancel();
     this.#cancel = this.#clock.after(quietMs, () => {
-      if (process.memoryUsage().heapTotal - this.#usedBytes < worthwhileBytes) return;
       const collect = collector();
+      // In a millisecond: the space for what is new shrinks, when little was asked for of late.
+      collect(true);
+      if (heapBytes() - this.#leastBytes < worthwhileBytes) return;
       collect();
-      this.#usedBytes = process.memoryUsage().heapUsed;
-      // The space for what is new shrinks only when little was asked for before a collection; this one is short.
       this.#cancel = this.#clock.after(quietMs, () => {
         collect(true);
+        this.#leastBytes = heapBytes();
       });
     });
   }
@@ -41,8 +42,12 @@ export class IdleMemory {
   }
 }
 
-/** Node offers the collector only behind flags, which may be set while it runs. */
-function collector(): (ofYoungOnly?: boolean) => void {
+function heapBytes(): number {
+  return process.memoryUsage().heapTotal;
+}
+
+/** Collects garbage when called. Node offers the collector only behind flags, which may be set while it runs. */
+export function collector(): (ofYoungOnly?: boolean) => void {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as NodeJS.GCFunction;
   setFlagsFromString('--no-expose-gc');
