@@ -104,7 +104,7 @@ const operators = new Map([
 function canonicalWord(word: string): string {
   const [, address, port] = /^\[([0-9a-f:.]+)\](:\d+)$/.exec(word) ?? [];
   if (address !== undefined && port !== undefined) return `[${canonicalAddress(address) ?? address}]${port}`;
-  return word.includes(':') ? (canonicalAddress(word) ?? word) : word;
+  return /[.:]/.test(word) ? (canonicalAddress(word) ?? word) : word;
 }
 
 const priorities = new Map([

@@ -22,6 +22,8 @@ describe('spellings of nft', () => {
     ['reject with icmpv6 type port-unreachable', 'reject'],
     ['dnat to [::102:304]:80', 'dnat to [::1.2.3.4]:80'],
     ['ip6 saddr ::102:0/112 accept', 'ip6 saddr ::1.2.0.0/112 accept'],
+    ['ip6 saddr fd00::1/128 accept', 'ip6 saddr fd00::1 accept'],
+    ['ip saddr != 10.244.1.5/32 accept', 'ip saddr != 10.244.1.5 accept'],
   ] as const;
   for (const [left, right] of rules) {
     it(`of one rule: ${left}`, () => {

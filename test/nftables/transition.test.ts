@@ -71,6 +71,11 @@ const steps: readonly (readonly [string, ClusterState, ModelOptions?])[] = [
     },
   ],
   [
+    'ranges of one address each',
+    { ...web([1]), serviceCIDRs: [{ metadata: { name: 'one' }, spec: { cidrs: ['10.96.0.10/32'] } }] },
+    modelOptions({ localDetector: { kind: 'cidr', cidr: '10.244.1.1/32' } }),
+  ],
+  [
     'two Services that claim one address and one node port',
     web([1], { type: 'NodePort', ports: [port({ nodePort: 30080 })], externalIPs: ['198.51.100.1'] }, [
       service(
