@@ -12,7 +12,7 @@ const parts: ReadonlyMap<string, readonly [heading: string, measure: () => reado
     ['verify', ['verify', verifyRows]],
     ['flows', ['connections lost in nftables mode', flowsRows]],
   ]);
-/** They take many minutes. */
+/** A quarter of an hour, or more where the machine has other work. */
 const onRequest = ['flows'];
 
 /** Prints the figures of all parts, or of those named. Ratios within one run: times tell more about the machine. */
