@@ -22,6 +22,10 @@ export interface Backend {
   /** Removes all that is ours or kube-proxy's in this mode. */
   planCleanup(live: Ruleset): BackendPlan;
   list(): Promise<Ruleset>;
+  /** The listing as the tool prints it. */
+  listing(): Promise<string>;
+  /** Equal for two listings of the same rules. */
+  fingerprint(listing: string): string;
   /** Throws LoadError. */
   load(script: Script): Promise<void>;
   /**

@@ -95,6 +95,8 @@ export class FamilyLoop {
   readonly #times = new ServiceTimes();
   /** What the kernel holds as far as is known; nothing when it must be read. */
   #live: Ruleset | undefined;
+  /** The fingerprint of a listing in which nothing but what is known to be live was found, as long as that is so. */
+  #foundAs: string | undefined;
   /** What was last written. */
   #applied: ProxyModel | undefined;
   #isVerified = false;
@@ -184,6 +186,7 @@ export class FamilyLoop {
   /** The rules must be read before the next write. */
   #forget(): void {
     this.#live = undefined;
+    this.#foundAs = undefined;
     this.#isUnaccounted = true;
   }
 
@@ -216,7 +219,9 @@ export class FamilyLoop {
     const isRequested = this.#isRequested;
     this.#isRequested = false;
     try {
-      const live = wasListed ? await this.#read(timed) : this.#live;
+      // Nobody asked for anything, and everything is as it was when nothing was left to do.
+      if (wasListed && (await this.#read(timed)) === 'as found' && !isRequested) return 'checked';
+      const live = this.#live;
       if (live === undefined) throw new Error('unreachable: live rules are neither known nor read');
       if (this.#options.isDryRun) this.#tell(model, live, timed, startedAt);
       else await this.#write(model, live, timed, { startedAt, wasListed });
@@ -232,8 +237,7 @@ export class FamilyLoop {
   }
 
   /** Reads the live rules and compares them with what was written last. */
-  async #read(timed: TimedBackend): Promise<Ruleset> {
-    const { handlers } = this.#options;
+  async #read(timed: TimedBackend): Promise<'as found' | 'compared'> {
     this.#isAboutToRead = true;
     await this.#options.listening();
     this.#isAboutToRead = false;
@@ -242,21 +246,30 @@ export class FamilyLoop {
     this.#touched.clear();
     // Whoever commits from now on makes us read again.
     this.#listAt = Infinity;
-    const listed = await timed.list();
+    const listing = await timed.listing();
+    const fingerprint = this.#options.backend.fingerprint(listing);
+    const isAsFound = this.#live !== undefined && fingerprint === this.#foundAs;
+    const changes = isAsFound ? [] : this.#compare(timed.parse(listing), fingerprint, timed);
+    if (changes === undefined) return 'compared';
     const tookMs = timed.stages.get('list') ?? 0;
-    handlers.onRulesInFront(rulesInFront(listed));
-    this.#live = listed;
-    if (this.#applied === undefined || this.#isUnaccounted) return listed;
-    const plan = timed.plan(listed, timed.desired(this.#applied), this.#isWithheld);
-    const changes = plan.changes.filter(({ kind, object }) => kind !== 'delete' || !this.#unremoved.has(object));
     if (changes.length > 0) this.#found({ changes, writers }, touched);
     else {
       this.#verified();
-      this.#live = plan.changes.length === 0 ? plan.after : listed;
       this.#foundNothing(touched, tookMs);
     }
     if (this.#listAt === Infinity) this.#listWithin(this.#schedule.afterListing(tookMs));
-    return this.#live;
+    return isAsFound ? 'as found' : 'compared';
+  }
+
+  /** What somebody else changed; nothing is known of that before the first write. */
+  #compare(listed: Ruleset, fingerprint: string, timed: TimedBackend): readonly Change[] | undefined {
+    this.#options.handlers.onRulesInFront(rulesInFront(listed));
+    this.#live = listed;
+    this.#foundAs = undefined;
+    if (this.#applied === undefined || this.#isUnaccounted) return undefined;
+    const plan = timed.plan(listed, timed.desired(this.#applied), this.#isWithheld);
+    if (plan.changes.length === 0) [this.#live, this.#foundAs] = [plan.after, fingerprint];
+    return plan.changes.filter(({ kind, object }) => kind !== 'delete' || !this.#unremoved.has(object));
   }
 
   #found(drift: Drift, touched: readonly string[]): void {
@@ -311,6 +324,7 @@ export class FamilyLoop {
       leftovers.push(...result.leftovers);
     }
     this.#live = wasListed ? withOwnText(current) : current;
+    if (timed.loads() > 0) this.#foundAs = undefined;
     this.#applied = model;
     this.#isUnaccounted = false;
     this.#times.apply(date());

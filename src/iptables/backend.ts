@@ -3,6 +3,7 @@ import type { Script } from '../ruleset/plan.ts';
 import { scriptText } from '../ruleset/plan.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import { planCleanup } from './cleanup.ts';
+import { iptablesFingerprint } from './fingerprint.ts';
 import { parseIptables } from './parse.ts';
 import { planIptables } from './plan.ts';
 import { desiredIptables, renderIptables } from './render.ts';
@@ -29,6 +30,8 @@ export function createIptablesBackend(target: IptablesTarget, options: IptablesO
       planIptables(live, desired, target, isWithheld),
     planCleanup: (live: Ruleset) => planCleanup(live, target),
     list: async () => parseIptables(await kernel.list(target.family)),
+    listing: () => kernel.list(target.family),
+    fingerprint: iptablesFingerprint,
     load: async (script: Script) => {
       await kernel.load(target.family, scriptText(script));
     },

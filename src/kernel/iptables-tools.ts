@@ -1,7 +1,9 @@
 import { CommandError, ListError } from './errors.ts';
 import type { Files } from './files.ts';
 import { load, type LoadEffects, type Loaded } from './load.ts';
+import { openNamelessFile } from './nameless-file.ts';
 import type { Run } from './run.ts';
+import type { RuntimeDirectory } from './runtime-directory.ts';
 import { parseVersion, type Version } from './version.ts';
 
 /** Which kernel interface iptables speaks to. */
@@ -63,6 +65,8 @@ async function listRules(effects: SaveEffects, variant: Variant, family: IpFamil
 export interface SaveEffects {
   readonly run: Run;
   readonly files: Files;
+  /** For much output: through a pipe megabytes come in thousands of pieces, which costs more than to print them. */
+  readonly directory?: Pick<RuntimeDirectory, 'path'>;
 }
 
 /** What `iptables-save` prints, also when it leaves tables out that it cannot read. Throws CommandError. */
@@ -75,9 +79,15 @@ export async function savedRules(
   if (variant === 'legacy' && (await legacyTables(effects.files, family)).length === 0)
     return { text: '', warnings: '' };
   const tool = toolName(family, variant, 'save');
-  const result = await effects.run(tool, [], { timeoutMs: 120_000 });
-  if (result.exitCode !== 0 || result.isTruncated) throw new CommandError(result, `reading rules with ${tool}`);
-  return { text: result.stdout, warnings: result.stderr };
+  const output = effects.directory === undefined ? undefined : await openNamelessFile(effects.directory);
+  try {
+    const options = { timeoutMs: 120_000, ...(output === undefined ? {} : { stdoutFd: output.fd }) };
+    const result = await effects.run(tool, [], options);
+    if (result.exitCode !== 0 || result.isTruncated) throw new CommandError(result, `reading rules with ${tool}`);
+    return { text: output === undefined ? result.stdout : await output.text(), warnings: result.stderr };
+  } finally {
+    await output?.close();
+  }
 }
 
 /** Tables of the legacy variant that exist in this namespace. */

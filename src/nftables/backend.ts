@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ProxyModel } from '../model/model.ts';
 import { scriptText } from '../ruleset/plan.ts';
 import type { Script } from '../ruleset/plan.ts';
@@ -28,6 +29,8 @@ export function createNftablesBackend(family: IPFamily, kernel: NftablesKernel) 
       planNftables(live, desired, family, isWithheld),
     planCleanup: (live: Ruleset) => planCleanup(live, family),
     list: async () => parseNftables(await kernel.list(family)),
+    listing: () => kernel.list(family),
+    fingerprint: (listing: string) => createHash('sha256').update(listing).digest('base64'),
     load: async (script: Script) => {
       await kernel.load(scriptText(script));
     },

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Backend } from '../../src/agent/backend.ts';
 import type { Drift } from '../../src/agent/drift.ts';
 import { FamilyLoop } from '../../src/agent/family-loop.ts';
 import type { FamilyHandlers, Synced } from '../../src/agent/family-loop.ts';
@@ -17,11 +18,13 @@ describe('agent/family-loop', () => {
     readonly isDryRun?: boolean;
     readonly state?: ClusterState | undefined;
     readonly listening?: () => Promise<void>;
+    readonly kernel?: FakeKernel;
+    readonly backend?: Backend;
   }
 
   function setUp(more: Special = {}) {
     const clock = new FakeClock();
-    const kernel = new FakeKernel();
+    const kernel = more.kernel ?? new FakeKernel();
     const options = modelOptions();
     const told = { synced: [] as Synced[], drift: [] as Drift[], doubts: [] as string[], failures: [] as unknown[] };
     const seen = { verified: 0, plans: 0, contested: 0, inFront: [] as string[] };
@@ -37,7 +40,7 @@ describe('agent/family-loop', () => {
       onPlan: () => (seen.plans += 1),
     };
     const loop = new FamilyLoop({
-      ...{ backend: kernel.backend(), clock, date: () => new Date(clock.now()), handlers },
+      ...{ backend: more.backend ?? kernel.backend(), clock, date: () => new Date(clock.now()), handlers },
       ...{ minIntervalMs: 1_000, retryIntervalMs: 30_000, maxIntervalMs: 3_600_000 },
       isWatched: more.isWatched ?? true,
       listening: more.listening ?? (() => Promise.resolve()),
@@ -191,6 +194,34 @@ describe('agent/family-loop', () => {
     expect(drift).to.have.length(1);
     expect(drift[0]!.writers).to.deep.equal([]);
     expect(kernel.chains('nat').get('KUBE-SERVICES')!.rules.length).to.be.greaterThan(0);
+  });
+
+  it('takes rules that are as they were found for right without a comparison, however packets are counted', async () => {
+    const kernel = new FakeKernel();
+    let parsed = 0;
+    let packets = 0;
+    const backend = kernel.backend();
+    const counting = {
+      ...backend,
+      listing: async () => (await backend.listing()).replace(/ACCEPT \[0:0\]/g, () => `ACCEPT [${packets++}:60]`),
+      parse: (text: string) => {
+        parsed += 1;
+        return backend.parse(text);
+      },
+    };
+    const { start, becomes, clock, drift, seen } = setUp({ isWatched: false, kernel, backend: counting });
+    await start();
+    await clock.advance(120_000);
+    expect(kernel.lists).to.be.greaterThan(5);
+    expect(parsed).to.equal(2);
+    expect(seen.verified).to.be.greaterThan(5);
+    await becomes(state([service()], [slice([endpoint('10.244.0.9')])]));
+    await clock.advance(6_000);
+    expect(parsed).to.equal(3);
+    kernel.load('*nat\n-D KUBE-SERVICES 1\nCOMMIT\n');
+    await clock.advance(30_000);
+    expect(drift).to.have.length(1);
+    expect(kernel.save()).to.include('10.244.0.9');
   });
 
   it('leaves rules in front of ours alone and tells of them', async () => {
