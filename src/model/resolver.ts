@@ -109,11 +109,11 @@ function warningsOf(served: readonly Served[]): readonly Warning[] {
 function changedKeys<T>(before: ReadonlyMap<string, T>, after: ReadonlyMap<string, T>): readonly string[] | undefined {
   if (before.size !== after.size) return undefined;
   const changed: string[] = [];
-  const others = after.entries();
-  for (const [key, value] of before) {
-    const other = others.next();
-    if (other.done === true || other.value[0] !== key) return undefined;
-    if (other.value[1] !== value) changed.push(key);
+  // Keys and values apart: entries would be arrays, one for each Service.
+  const [keys, oldValues, newValues] = [after.keys(), before.values(), after.values()];
+  for (const key of before.keys()) {
+    if (keys.next().value !== key) return undefined;
+    if (oldValues.next().value !== newValues.next().value) changed.push(key);
   }
   return changed;
 }

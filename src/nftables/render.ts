@@ -153,15 +153,16 @@ function partsOf(
   const before = last?.servicePorts ?? [];
   const uses = last?.uses ?? new Map<readonly ClassUse[], number>();
   const parts = last?.parts.slice(0, 1 + servicePorts.length) ?? [[]];
-  for (let index = 0; index < Math.max(before.length, servicePorts.length); index++) {
-    const old = before[index];
-    const port = servicePorts[index];
-    if (old === port) continue;
+  const shared = Math.min(before.length, servicePorts.length);
+  const replace = (index: number) => {
+    const [old, port] = [before[index], servicePorts[index]];
     if (old !== undefined) count(uses, classesOf(old), -1);
-    if (port === undefined) continue;
+    if (port === undefined) return;
     count(uses, classesOf(port), 1);
     parts[1 + index] = contributionOf(port, surroundings, key).part;
-  }
+  };
+  for (let index = 0; index < shared; index++) if (before[index] !== servicePorts[index]) replace(index);
+  for (let index = shared; index < Math.max(before.length, servicePorts.length); index++) replace(index);
   return { parts, uses };
 }
 

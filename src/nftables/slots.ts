@@ -42,15 +42,16 @@ function withParts(ruleset: Ruleset, before: readonly RulesetPart[], after: read
 const alignments = new WeakMap<RulesetPart, RulesetPart>();
 
 function withRemembered(live: Ruleset, desired: Ruleset): Ruleset {
+  const [before, wanted] = [live.parts, desired.parts];
   let inLive: ReadonlySet<RulesetPart> | undefined;
   let parts: RulesetPart[] | undefined;
-  for (let index = 0; index < desired.parts.length; index++) {
-    const part = desired.parts[index];
-    if (part === undefined || live.parts[index] === part) continue;
+  for (let index = 0; index < wanted.length; index++) {
+    const part = wanted[index];
+    if (part === undefined || part === before[index]) continue;
     const aligned = alignments.get(part);
     if (aligned === undefined) continue;
-    if (live.parts[index] !== aligned && !(inLive ??= new Set(live.parts)).has(aligned)) continue;
-    parts ??= desired.parts.slice();
+    if (before[index] !== aligned && !(inLive ??= new Set(before)).has(aligned)) continue;
+    parts ??= wanted.slice();
     parts[index] = aligned;
   }
   return parts === undefined ? desired : { parts };
