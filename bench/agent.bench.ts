@@ -132,7 +132,8 @@ async function settled(lab: AgentLab, agent: AgentProcess): Promise<void> {
     return Number(/^portwright_rules_verified_timestamp_seconds\{ip_family="IPv4"\} (\S+)$/m.exec(body)?.[1]);
   };
   await eventually('verified', async () => (await verifiedAt()) > changedAt, agent.log, 300_000);
-  await pause(1_000);
+  // What that look left in memory is collected some seconds later.
+  await pause(12_000);
 }
 
 async function restarted(lab: AgentLab, agent: AgentProcess, args: readonly string[]): Promise<string> {
