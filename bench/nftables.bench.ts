@@ -47,11 +47,18 @@ export async function nftablesRows(): Promise<readonly Row[]> {
       1 / 100,
       beside(ours.change, theirs.change),
     ),
+    {
+      what: 'one endpoint changed among 50,000 × 2: model, rules and plan',
+      figure: `${(large.planning * 1000).toFixed(1)} ms`,
+      bar: '≤ 10 ms',
+      holds: large.planning <= 0.01,
+    },
+    // What grows is the time that Linux takes to start a process for one that has more memory.
     ratioRow(
       'one endpoint changed at 50,000 × 2, beside 10,000 × 2',
       large.change / ours.change,
-      1.3,
-      `${seconds(large.change)}, ${seconds(large.planning)} of it until there is a script`,
+      2,
+      seconds(large.change),
     ),
     ratioRow(
       'full listing of 10,000 × 2, CPU of nft, beside one of kube-proxy’s shape by the same command',
