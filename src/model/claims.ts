@@ -65,7 +65,7 @@ export class ClaimRegister {
     for (const ports of present) if (!this.#known.has(ports)) this.#count(ports, 1);
     this.#known = present;
     if (this.#contested.size === 0) return [];
-    return claimants.filter(({ ports }) => [...keysOf(ports)].some((key) => this.#contested.has(key)));
+    return claimants.filter(({ ports }) => keysOf(ports).some((key) => this.#contested.has(key)));
   }
 
   #count(ports: readonly UnresolvedPort[], difference: 1 | -1): void {
@@ -79,13 +79,20 @@ export class ClaimRegister {
   }
 }
 
+/** While anything is contested, each settlement looks at the claims of all. */
+const claimKeys = new WeakMap<readonly UnresolvedPort[], readonly string[]>();
+
 /** Each claim of a Service once: its own ports may share an address. */
-function keysOf(ports: readonly UnresolvedPort[]): ReadonlySet<string> {
+function keysOf(ports: readonly UnresolvedPort[]): readonly string[] {
+  const known = claimKeys.get(ports);
+  if (known !== undefined) return known;
   const keys = ports.flatMap((port) => [
     ...[port.clusterIP, ...port.externalIPs, ...port.loadBalancerIPs].map((address) => addressKey(port, address)),
     ...(port.nodePort === undefined ? [] : [nodePortKey(port)]),
   ]);
-  return new Set(keys);
+  const distinct = [...new Set(keys)];
+  claimKeys.set(ports, distinct);
+  return distinct;
 }
 
 function addressKey(port: UnresolvedPort, address: string): string {
