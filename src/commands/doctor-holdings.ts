@@ -62,7 +62,9 @@ async function readSaved(
   { variant, family }: Pick<Saved, 'variant' | 'family'>,
 ): Promise<Saved> {
   try {
-    const { text } = await savedRules(sight, variant, family);
+    // No file of ours for the output: we may be somebody who can write none, and only look.
+    const { run, files } = sight;
+    const { text } = await savedRules({ run, files }, variant, family);
     return { variant, family, text };
   } catch (error) {
     return { variant, family, text: '', error: (error as Error).message };
