@@ -14,7 +14,8 @@ export interface ScriptScope {
 }
 
 /**
- * Input for `nft -f` that makes the changes in one transaction, so packets meet the old ruleset or the new one.
+ * Input for `nft -f` that makes the changes in one transaction, so packets meet the old ruleset or the new one. Chains
+ * that elements will lead to are made in a script before it.
  * What nothing uses any more goes in a script of its own, later: kernels before 6.2 take a moment to notice that
  * a removed element no longer leads to a chain.
  */
@@ -24,13 +25,43 @@ export function nftablesScripts(changes: readonly AttributedChange[], scope: Scr
     return [{ tool: 'nft', phase: 'change', segments: [{ text: `delete table ${table}\n` }] }];
   }
   const { now, later } = separateAbandoned(changes);
-  const segments = changeSegments(now, scope);
+  const ahead = madeAhead(now);
+  const prepared = changeSegments(ahead.map(withoutElements), scope);
+  const rest = now.flatMap((change) => (ahead.includes(change) ? onlyElements(change) : [change]));
+  const segments = changeSegments(rest, scope);
   const unused = changes.flatMap(({ kind, object }) => (kind === 'delete' ? [object] : []));
   const cleanUp = [...later.flatMap((change) => elements('delete', change)), ...cleanUpSegments(unused, table)];
   return [
+    ...(prepared.length === 0 ? [] : [{ tool: 'nft', phase: 'change', segments: prepared } as const]),
     ...(segments.length === 0 ? [] : [{ tool: 'nft', phase: 'change', segments } as const]),
     ...(cleanUp.length === 0 ? [] : [{ tool: 'nft', phase: 'clean-up', segments: cleanUp } as const]),
   ];
+}
+
+/**
+ * Chains that are new to a table of ours that stands, and the sets they use: nothing leads to them before elements do.
+ * A packet that is under way while the kernel takes a transaction meets the rules from before it, but elements from
+ * after it: led to a chain of the same transaction it would find no rule there, and be refused. Where other chains
+ * change too, as when a table is taken over, one transaction is worth more.
+ */
+function madeAhead(changes: readonly AttributedChange[]): readonly AttributedChange[] {
+  const added = changes.filter(({ kind, object }) => kind === 'add' && object.kind !== 'table');
+  const isSteady = changes.every(({ kind, object }) => {
+    if (object.kind === 'chain') return kind !== 'change' && object.definition.length === 0;
+    // A map for all that is new: the table was another's, or is new itself.
+    return kind !== 'add' || serviceOfObject(object) !== undefined;
+  });
+  const leads = changes.some(({ kind, object }) => kind === 'change' && object.kind === 'map');
+  return isSteady && leads && added.some(({ object }) => object.kind === 'chain') ? added : [];
+}
+
+function withoutElements(change: AttributedChange): AttributedChange {
+  return change.object.kind === 'chain' ? change : { ...change, groups: [] };
+}
+
+/** What is left to do for what was made ahead. */
+function onlyElements(change: AttributedChange): AttributedChange[] {
+  return change.object.kind === 'chain' ? [] : [{ ...change, kind: 'change' }];
 }
 
 function changeSegments(changes: readonly AttributedChange[], scope: ScriptScope): Segment[] {

@@ -102,12 +102,14 @@ describe('changes of a table in the kernel', function () {
   });
   after(() => kernel.remove());
 
-  it('each takes one transaction and leaves what is desired, and nothing else', async () => {
+  it('each takes one transaction, behind one that only adds, and leaves what is desired, and nothing else', async () => {
     let live = nothing;
     for (const [step, cluster, given] of steps) {
       const desired = desiredOf(cluster, given);
       const plan = planNftables(live, desired, 'IPv4');
-      expect(plan.scripts.filter(({ phase }) => phase === 'change').length, step).to.be.at.most(1);
+      const ahead = plan.scripts.filter(({ phase }) => phase === 'change').slice(0, -1);
+      expect(ahead.length, step).to.be.at.most(1);
+      for (const script of ahead) expect(scriptText(script), step).to.match(/^(add (chain|rule|set) .*\n)+$/);
       await kernel.apply(plan);
       const listed = await kernel.list('IPv4');
       expect(planNftables(listed, desired, 'IPv4').changes, step).to.deep.equal([]);
@@ -206,6 +208,12 @@ describe('the script of a change', () => {
           'add rule ip kube-proxy class-3 dnat ip to ip daddr . udp dport . numgen random mod 1 map @udp-endpoints',
           'add rule ip kube-proxy class-3 dnat ip to ip daddr . sctp dport . numgen random mod 3 map @sctp-endpoints',
           'add rule ip kube-proxy class-3 dnat ip to ip daddr . sctp dport . numgen random mod 1 map @sctp-endpoints',
+          '',
+        ].join('\n'),
+      },
+      {
+        phase: 'change',
+        text: [
           'delete element ip kube-proxy hairpin-connections {',
           '\t10.244.1.2 . 10.244.1.2 . tcp . 8080,',
           '}',
@@ -240,7 +248,9 @@ describe('the script of a change', () => {
   for (const [what, before, after] of turns) {
     it(`removes later what a packet on its way may still look for: ${what}`, () => {
       const live = planNftables(nothing, desiredOf(web([1, 2], before)), 'IPv4').after;
-      const [change, cleanUp] = scriptsOf(planNftables(live, desiredOf(web([1, 2], after)), 'IPv4'));
+      const scripts = scriptsOf(planNftables(live, desiredOf(web([1, 2], after)), 'IPv4'));
+      const change = scripts.findLast(({ phase }) => phase === 'change');
+      const cleanUp = scripts.find(({ phase }) => phase === 'clean-up');
       expect(change?.text).to.include('delete element ip kube-proxy service-nodeports {\n\ttcp . 30080,\n}');
       const removals = /delete element \S+ \S+ \S*(?:class|endpoints)\S* \{\n[^}]*\t(?:198|tcp|30080)[^}]*\}/g;
       expect(change?.text.match(removals)).to.equal(null);
@@ -254,8 +264,9 @@ describe('the script of a change', () => {
       [[1, 2], [2]],
     ] as const) {
       const live = planNftables(nothing, desiredOf(web(numbers, reachable)), 'IPv4').after;
-      const [, ...others] = scriptsOf(planNftables(live, desiredOf(web(fewer, reachable)), 'IPv4'));
-      expect(others.map(({ text }) => text).join('')).not.to.include('delete element');
+      const scripts = scriptsOf(planNftables(live, desiredOf(web(fewer, reachable)), 'IPv4'));
+      const later = scripts.filter(({ phase }) => phase === 'clean-up');
+      expect(later.map(({ text }) => text).join('')).not.to.include('delete element');
     }
   });
 
