@@ -1,7 +1,7 @@
 import type { ClusterState, EndpointSlice } from '../objects.ts';
 import type { Effects } from './effects.ts';
 import type { WatchEnd } from './recovery.ts';
-import type { ResourceStatus } from './reflector.ts';
+import type { ResourceStatus } from './resource-status.ts';
 import { Reflector } from './reflector.ts';
 import type { ApiClient } from './request.ts';
 import type { Resource } from './resource.ts';

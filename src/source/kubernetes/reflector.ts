@@ -6,6 +6,7 @@ import { keepKnown, list } from './listing.ts';
 import { backOffMs, isBrokenStream, recovery, SilentWatchError, watchEnd } from './recovery.ts';
 import type { WatchEnd } from './recovery.ts';
 import type { ApiClient } from './request.ts';
+import type { ResourceStatus } from './resource-status.ts';
 import type { Resource } from './resource.ts';
 import type { Arrival, Store, StoredObject } from './store.ts';
 import { objectKey } from './store.ts';
@@ -13,23 +14,6 @@ import { refusesWatchList } from './watch-event.ts';
 import type { WatchEvent } from './watch-event.ts';
 import { followWatch } from './watch-stream.ts';
 import type { WatchRequest } from './watch-stream.ts';
-
-/** How one resource is doing. */
-export interface ResourceStatus {
-  /** A complete list was read once; what is known is at most as old as `lastEventAt`. */
-  readonly isSynced: boolean;
-  /** The resourceVersion that is known completely. */
-  readonly version?: string;
-  /** When the server last sent anything, in the clock's milliseconds. */
-  readonly lastEventAt?: number;
-  /** Why it does not work at present. */
-  readonly lastError?: string;
-  /** Complete lists read, by either way. */
-  readonly lists: number;
-  /** Objects received by list or event, also those that changed nothing. */
-  readonly events: number;
-  readonly objects: number;
-}
 
 /** What a reflector needs besides its resource and store. */
 export interface ReflectorOptions {
