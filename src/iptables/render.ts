@@ -1,5 +1,6 @@
 import type { ProxyModel, ServicePort } from '../model/model.ts';
 import type { Ruleset, RulesetObject, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
+import { eachDifference } from '../ruleset/split.ts';
 import { renderTemplate } from '../template.ts';
 import {
   filterContext,
@@ -37,14 +38,28 @@ export function renderIptables(model: ProxyModel, options: IptablesOptions): str
  */
 export function desiredIptables(model: ProxyModel, options: IptablesOptions): Ruleset {
   const surroundings = surroundingsOf(model, options);
-  const key = JSON.stringify(surroundings);
-  return {
-    parts: [
-      basePart(renderTables(model, options, emptyFragment)),
-      ...model.servicePorts.map((port) => servicePortPart(port, surroundings, key)),
-    ],
-  };
+  const key = `${model.family} ${JSON.stringify(surroundings)}`;
+  const last = lastRenderings.get(key);
+  lastRenderings.delete(key);
+  const parts = last?.parts.slice(0, 1 + model.servicePorts.length) ?? [[]];
+  eachDifference(last?.servicePorts ?? [], model.servicePorts, (place, _, port) => {
+    if (port !== undefined) parts[1 + place] = servicePortPart(port, surroundings, key);
+  });
+  parts[0] = basePart(renderTables(model, options, emptyFragment));
+  if (lastRenderings.size >= maxLastRenderings) lastRenderings.clear();
+  lastRenderings.set(key, { servicePorts: model.servicePorts, parts });
+  return { parts };
 }
+
+interface Rendering {
+  readonly servicePorts: readonly ServicePort[];
+  /** That of the tables, then one for each service port. */
+  readonly parts: readonly RulesetPart[];
+}
+
+/** The last one for each key: most service ports are where they were, and to compare costs less than to look up. */
+const lastRenderings = new Map<string, Rendering>();
+const maxLastRenderings = 4;
 
 const emptyFragment: Fragment = { nat: '', filter: '' };
 

@@ -2,7 +2,7 @@ import { diff } from '../ruleset/diff.ts';
 import type { ObjectChange } from '../ruleset/diff.ts';
 import { combine } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
-import type { SplitParts } from './parts.ts';
+import type { SplitParts } from '../ruleset/split.ts';
 import { holdersIn } from './shared-elements.ts';
 import { definitionKey, lineKey } from './spelling.ts';
 

@@ -1,6 +1,7 @@
 import type { ProxyModel, ServicePort } from '../model/model.ts';
 import { noLines, objectId } from '../ruleset/ruleset.ts';
 import type { ObjectKind, Ruleset, RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
+import { eachDifference } from '../ruleset/split.ts';
 import { renderTemplate } from '../template.ts';
 import {
   affinityContext,
@@ -153,16 +154,12 @@ function partsOf(
   const before = last?.servicePorts ?? [];
   const uses = last?.uses ?? new Map<readonly ClassUse[], number>();
   const parts = last?.parts.slice(0, 1 + servicePorts.length) ?? [[]];
-  const shared = Math.min(before.length, servicePorts.length);
-  const replace = (index: number) => {
-    const [old, port] = [before[index], servicePorts[index]];
+  eachDifference(before, servicePorts, (place, old, port) => {
     if (old !== undefined) count(uses, classesOf(old), -1);
     if (port === undefined) return;
     count(uses, classesOf(port), 1);
-    parts[1 + index] = contributionOf(port, surroundings, key).part;
-  };
-  for (let index = 0; index < shared; index++) if (before[index] !== servicePorts[index]) replace(index);
-  for (let index = shared; index < Math.max(before.length, servicePorts.length); index++) replace(index);
+    parts[1 + place] = contributionOf(port, surroundings, key).part;
+  });
   return { parts, uses };
 }
 

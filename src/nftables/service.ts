@@ -1,7 +1,7 @@
 import type { RulesetObject, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
 import { protocolOfMap, serviceOfName } from './names.ts';
 import { originOf } from './parts.ts';
-import type { SplitParts } from './parts.ts';
+import type { SplitParts } from '../ruleset/split.ts';
 import { elementKeyAlone } from './spelling.ts';
 
 /** The Service for which a line of an object exists; absent for what Services share, and where it is not known. */

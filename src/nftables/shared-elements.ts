@@ -1,5 +1,5 @@
 import type { RulesetPart } from '../ruleset/ruleset.ts';
-import { splitParts } from './parts.ts';
+import { splitParts } from '../ruleset/split.ts';
 
 /** How many parts hold an element of the set `name`. */
 export type Holders = (name: string, line: string) => number;

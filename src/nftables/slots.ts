@@ -1,7 +1,8 @@
 import type { Ruleset, RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
 import { endpointsMapNames, tableOf } from './names.ts';
-import { describePart, originOf, splitParts } from './parts.ts';
-import type { SplitParts } from './parts.ts';
+import { splitParts } from '../ruleset/split.ts';
+import type { SplitParts } from '../ruleset/split.ts';
+import { describePart, originOf } from './parts.ts';
 import { elementKey } from './spelling.ts';
 
 /**

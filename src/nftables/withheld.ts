@@ -1,6 +1,7 @@
 import { objectId, objectsOf } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetObject, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
-import { describePart, originOf, splitParts } from './parts.ts';
+import { splitParts } from '../ruleset/split.ts';
+import { describePart, originOf } from './parts.ts';
 import type { PartOrigin } from './parts.ts';
 import { serviceOfLine, serviceOfObject } from './service.ts';
 

@@ -1,5 +1,6 @@
 import { combine } from './ruleset.ts';
 import type { Ruleset, RulesetObject, RulesetPart } from './ruleset.ts';
+import { splitParts } from './split.ts';
 
 /**
  * One object that differs. Of an unordered object `removed` and `added` are the lines to take out and to put in, and
@@ -29,13 +30,8 @@ export interface Differing {
 }
 
 export function differing(live: Ruleset, desired: Ruleset): Differing {
-  const liveParts = new Set(live.parts);
-  const desiredParts = new Set(desired.parts);
-  return {
-    live: combine(live.parts.filter((part) => !desiredParts.has(part))),
-    desired: combine(desired.parts.filter((part) => !liveParts.has(part))),
-    common: live.parts.filter((part) => desiredParts.has(part)),
-  };
+  const split = splitParts(live, desired);
+  return { live: combine(split.live), desired: combine(split.desired), common: split.common };
 }
 
 /** What must change to make live equal desired: objects in the order of `desired`, deletions last. */
