@@ -89,8 +89,8 @@ export async function run(options: CommandOptions, effects: CommandEffects): Pro
 }
 
 async function writeConfig(config: Config, path: string, effects: CommandEffects): Promise<number> {
-  const { dump } = await import('js-yaml');
-  writeFileSync(path, dump(toJson(config.configuration), { lineWidth: -1, noRefs: true }));
+  const { configurationYaml } = await import('../config/configuration-yaml.ts');
+  writeFileSync(path, configurationYaml(config.configuration));
   effects.say(`the configuration was written to ${path}`);
   return 0;
 }

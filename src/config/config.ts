@@ -10,7 +10,7 @@ import { effectiveGates, unknownGateWarnings } from './feature-gate.ts';
 import { readFlag } from './flag-type.ts';
 import type { FlagValues } from './flags.ts';
 import { effectiveConfiguration, foreignFields, modeSection, unservedFields } from './kube-proxy-configuration.ts';
-import type { KubeProxyConfiguration, ModuleVerbosity } from './kube-proxy-configuration.ts';
+import type { KubeProxyConfiguration } from './kube-proxy-configuration.ts';
 import { readOwnFlags } from './own-flags.ts';
 import type { OwnFlags } from './own-flags.ts';
 
@@ -40,11 +40,8 @@ export interface Config extends OwnFlags {
   readonly healthzBindAddress?: BindAddress;
   readonly metricsBindAddress: BindAddress;
   readonly bindAddressHardFail: boolean;
-  readonly profiling: boolean;
-  readonly showHiddenMetrics: boolean;
   readonly syncPeriodMs: number;
   readonly minSyncPeriodMs: number;
-  readonly configSyncPeriodMs: number;
   /** 0 to 31. */
   readonly masqueradeBit: number;
   readonly masqueradeAll: boolean;
@@ -65,18 +62,9 @@ export interface Config extends OwnFlags {
   readonly oomScoreAdj: number;
   readonly kubeconfig?: string;
   readonly master?: string;
-  readonly clientConnection: {
-    readonly contentType: string;
-    readonly acceptContentTypes: string;
-    /** Negative: no limit. */
-    readonly qps: number;
-    readonly burst: number;
-  };
   readonly logging: {
     readonly format: 'text' | 'json';
     readonly verbosity: number;
-    readonly flushFrequencyMs: number;
-    readonly vmodule: readonly ModuleVerbosity[];
   };
   /** Every known gate with what it is. */
   readonly featureGates: ReadonlyMap<string, boolean>;
@@ -153,11 +141,8 @@ function fromConfiguration(configuration: KubeProxyConfiguration) {
     ...(healthz && { healthzBindAddress: healthz }),
     metricsBindAddress: parsedBindAddress(configuration.metricsBindAddress),
     bindAddressHardFail: configuration.bindAddressHardFail,
-    profiling: configuration.enableProfiling,
-    showHiddenMetrics: configuration.showHiddenMetricsForVersion !== '',
     syncPeriodMs: milliseconds(section.syncPeriod),
     minSyncPeriodMs: milliseconds(section.minSyncPeriod),
-    configSyncPeriodMs: milliseconds(configuration.configSyncPeriod),
     masqueradeBit: section.masqueradeBit,
     masqueradeAll: section.masqueradeAll,
     localhostNodePorts: configuration.iptables.localhostNodePorts,
@@ -174,17 +159,9 @@ function fromConfiguration(configuration: KubeProxyConfiguration) {
     },
     oomScoreAdj: configuration.oomScoreAdj,
     ...(clientConnection.kubeconfig !== '' && { kubeconfig: clientConnection.kubeconfig }),
-    clientConnection: {
-      contentType: clientConnection.contentType,
-      acceptContentTypes: clientConnection.acceptContentTypes,
-      qps: clientConnection.qps,
-      burst: clientConnection.burst,
-    },
     logging: {
       format: logging.format === 'json' ? ('json' as const) : ('text' as const),
       verbosity: logging.verbosity,
-      flushFrequencyMs: milliseconds(logging.flushFrequency),
-      vmodule: logging.vmodule,
     },
     featureGates: effectiveGates(featureGates),
     configuration,

@@ -1,9 +1,9 @@
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments, stringify } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml';
 import type { Document, ParsedNode } from 'yaml';
 import { decodeConfiguration, shown } from './configuration-decoder.ts';
 import type { DecodingReport, Path } from './configuration-decoder.ts';
 import { isObject } from './field.ts';
-import { apiVersion, kind, toJson } from './kube-proxy-configuration.ts';
+import { apiVersion, kind } from './kube-proxy-configuration.ts';
 import type { KubeProxyConfiguration } from './kube-proxy-configuration.ts';
 
 /** What became of a configuration file. With problems, the configuration is not to be used. */
@@ -35,11 +35,6 @@ export function decodeConfigurationFile(path: string, content: string): DecodedF
   }
   const configuration = decodeConfiguration(isObject(json) ? withoutType(json) : {}, report);
   return { configuration, warnings: report.warnings, problems: report.problems, locate };
-}
-
-/** The configuration as a file that reads back to the same. */
-export function encodeConfigurationFile(configuration: KubeProxyConfiguration): string {
-  return stringify(toJson(configuration), { version: '1.1' });
 }
 
 class Report implements DecodingReport {

@@ -203,11 +203,8 @@ describe('parseConfig', () => {
         healthzBindAddress: { address: '0.0.0.0', port: 10256 },
         metricsBindAddress: { address: '127.0.0.1', port: 10249 },
         bindAddressHardFail: false,
-        profiling: false,
-        showHiddenMetrics: false,
         syncPeriodMs: 30_000,
         minSyncPeriodMs: 1_000,
-        configSyncPeriodMs: 900_000,
         masqueradeBit: 14,
         masqueradeAll: false,
         localhostNodePorts: true,
@@ -223,13 +220,7 @@ describe('parseConfig', () => {
           tcpBeLiberal: false,
         },
         oomScoreAdj: -999,
-        clientConnection: {
-          contentType: 'application/vnd.kubernetes.protobuf',
-          acceptContentTypes: '',
-          qps: 5,
-          burst: 10,
-        },
-        logging: { format: 'text', verbosity: 0, flushFrequencyMs: 5_000, vmodule: [] },
+        logging: { format: 'text', verbosity: 0 },
         featureGates: undefined,
         ipFamilies: ['IPv4', 'IPv6'],
         iptablesVariant: 'auto',
@@ -291,11 +282,6 @@ describe('parseConfig', () => {
           logging: {
             format: 'text',
             verbosity: 2,
-            flushFrequencyMs: 5000,
-            vmodule: [
-              { filePattern: 'sync', verbosity: 4 },
-              { filePattern: 'dri*', verbosity: 5 },
-            ],
           },
         },
       ],
@@ -408,7 +394,7 @@ describe('parseConfig', () => {
         configFile: { path: 'f', text },
       });
       expect(config.logging.verbosity).to.equal(7);
-      expect(config.logging.vmodule.map(({ filePattern }) => filePattern)).to.deep.equal(['a', 'b']);
+      expect(config.configuration.logging.vmodule.map(({ filePattern }) => filePattern)).to.deep.equal(['a', 'b']);
       expect(warnings.join()).not.to.include('ignored');
     });
 
@@ -489,7 +475,7 @@ describe('parseConfig', () => {
         apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
         logging: { flushFrequency: 2e9 },
       });
-      expect((await parse({ config: 'f' }, json)).config.logging.flushFrequencyMs).to.equal(2_000);
+      expect((await parse({ config: 'f' }, json)).config.configuration.logging.flushFrequency).to.equal(2_000_000_000n);
     });
   });
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseConfig } from '../../src/config/config.ts';
-import { encodeConfigurationFile } from '../../src/config/configuration-file.ts';
+import { configurationYaml } from '../../src/config/configuration-yaml.ts';
 import { toJson } from '../../src/config/kube-proxy-configuration.ts';
 
 const corpus = new URL('../corpus/http/', import.meta.url);
@@ -31,7 +31,7 @@ describe('a KubeProxyConfiguration', () => {
       },
       () => '',
     );
-    const written = encodeConfigurationFile(config.configuration);
+    const written = configurationYaml(config.configuration);
     const again = await parseConfig({ config: 'f' }, () => written);
     expect(again.warnings).to.deep.equal(warnings);
     expect(again.config).to.deep.equal({ ...config, configFile: { path: 'f', text: written } });
