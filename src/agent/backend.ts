@@ -12,8 +12,7 @@ export interface BackendPlan extends Plan {
 export interface Backend {
   readonly mode: 'iptables' | 'nftables';
   readonly family: IPFamily;
-  /** What the tool would print if we were done. */
-  render(model: ProxyModel): string;
+  /** What the kernel should hold. */
   desired(model: ProxyModel): Ruleset;
   /** Reads a listing; throws an error that names the line when it is none. */
   parse(text: string): Ruleset;

@@ -13,7 +13,6 @@ import { ListingSchedule } from './listing-schedule.ts';
 import type { SyncStage } from './metrics.ts';
 import { withOwnText } from './own-text.ts';
 import { Quarantine } from './quarantine.ts';
-import type { Quarantined } from './quarantine.ts';
 import { Runner } from './runner.ts';
 import type { Clock, RunOutcome } from './runner.ts';
 import { ServiceTimes } from './service-times.ts';
@@ -132,12 +131,9 @@ export class FamilyLoop {
     });
   }
 
-  get quarantined(): readonly Quarantined[] {
+  /** The Services that are left as they are in the kernel, and why. */
+  get quarantined(): readonly Refusal[] {
     return this.#quarantine.list();
-  }
-
-  isQuarantined(service: ServiceName): boolean {
-    return this.#quarantine.has(service);
   }
 
   times(): readonly Times[] {
@@ -314,7 +310,7 @@ export class FamilyLoop {
     for (const stage of stages) {
       const result = await sync(timed, stage, { live: current, isWithheld: this.#isWithheld, keepGoing: true });
       current = result.live;
-      this.#quarantine.add(result.refusals, model, { now: clock.now(), date: date() });
+      this.#quarantine.add(result.refusals, model, clock.now());
       const refused = new Set(result.refusals.map(({ service }) => `${service.namespace}/${service.name}`));
       for (const change of result.plan.changes) {
         const { service } = change;

@@ -2,12 +2,7 @@ import type { ProxyModel, ServicePort } from '../model/model.ts';
 import type { ServiceName } from '../ruleset/ruleset.ts';
 import type { Refusal } from './sync.ts';
 
-/** A Service whose rules the kernel refused. */
-export interface Quarantined extends Refusal {
-  readonly since: Date;
-}
-
-interface Entry extends Quarantined {
+interface Entry extends Refusal {
   readonly ports: readonly ServicePort[];
   readonly retryAt: number;
 }
@@ -28,16 +23,15 @@ export class Quarantine {
     return this.#entries.size > 0 && this.#entries.has(`${namespace}/${name}`);
   }
 
-  list(): readonly Quarantined[] {
+  list(): readonly Refusal[] {
     return [...this.#entries.values()];
   }
 
   /** `now` is monotonic, in milliseconds. */
-  add(refusals: readonly Refusal[], model: ProxyModel, at: { readonly now: number; readonly date: Date }): void {
+  add(refusals: readonly Refusal[], model: ProxyModel, now: number): void {
     for (const { service, reason } of refusals) {
       const key = `${service.namespace}/${service.name}`;
-      const entry = { service, reason, since: at.date, ports: portsOf(service, model), retryAt: at.now + retryMs };
-      this.#entries.set(key, entry);
+      this.#entries.set(key, { service, reason, ports: portsOf(service, model), retryAt: now + retryMs });
     }
   }
 

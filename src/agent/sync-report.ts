@@ -7,7 +7,12 @@ import type { Synced } from './family-loop.ts';
 const maxNamed = 5;
 
 /** The fields of the one line that a sync logs: what changed, for which Services, and how long each stage took. */
-export function syncFields({ changes, stages, tookMs, model }: Omit<Synced, 'live' | 'refusals'>): LogFields {
+export function syncFields({
+  changes,
+  stages,
+  tookMs,
+  model,
+}: Pick<Synced, 'changes' | 'stages' | 'tookMs' | 'model'>): LogFields {
   const services = changes.flatMap(({ service }) =>
     service === undefined ? [] : [`${service.namespace}/${service.name}`],
   );

@@ -14,7 +14,7 @@ export async function checkHolders(sight: Sight, holdings: Holdings): Promise<re
 }
 
 /** Variants of iptables that hold a proxy's chains. */
-export function proxyVariants({ saved }: Holdings): readonly Saved['variant'][] {
+function proxyVariants({ saved }: Holdings): readonly Saved['variant'][] {
   return [...new Set(saved.filter((one) => proxyChains(one) > 0).map(({ variant }) => variant))];
 }
 

@@ -6,7 +6,7 @@ import { planCleanup } from './cleanup.ts';
 import { iptablesFingerprint } from './fingerprint.ts';
 import { parseIptables } from './parse.ts';
 import { planIptables } from './plan.ts';
-import { desiredIptables, renderIptables } from './render.ts';
+import { desiredIptables } from './render.ts';
 import type { IptablesOptions } from './render.ts';
 import type { IptablesTarget } from './script.ts';
 
@@ -23,7 +23,6 @@ export function createIptablesBackend(target: IptablesTarget, options: IptablesO
   return {
     mode: 'iptables' as const,
     family: target.family,
-    render: (model: ProxyModel) => renderIptables(model, options),
     desired: (model: ProxyModel) => desiredIptables(model, options),
     parse: parseIptables,
     plan: (live: Ruleset, desired: Ruleset, isWithheld?: (service: ServiceName) => boolean) =>

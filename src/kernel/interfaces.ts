@@ -39,9 +39,8 @@ function parseAddresses(json: string): readonly HostAddress[] {
   );
 }
 
-/** Addresses that the system library tells; it leaves out interfaces that are down. */
-export /** What the system library tells without running a tool: the addresses of interfaces that are up. */
-function libraryAddresses(): readonly HostAddress[] {
+/** What the system library tells without running a tool: the addresses of interfaces that are up. */
+export function libraryAddresses(): readonly HostAddress[] {
   return Object.entries(networkInterfaces()).flatMap(([interfaceName, infos = []]) =>
     infos.map(({ address, family, cidr }) => ({
       interfaceName,

@@ -1,5 +1,4 @@
 import { CommandError } from './errors.ts';
-import type { Files } from './files.ts';
 import type { IpFamily } from './iptables-tools.ts';
 import { load, type LoadEffects, type Loaded } from './load.ts';
 import { openNamelessFile } from './nameless-file.ts';
@@ -29,11 +28,6 @@ export function createNftTool(effects: LoadEffects): NftTool {
     },
     version: () => checkedVersion(effects),
   };
-}
-
-/** Version of the running kernel; absent when the file says nothing we can read. */
-export async function kernelVersion(files: Files): Promise<Version | undefined> {
-  return parseVersion((await files.read('/proc/sys/kernel/osrelease')) ?? '');
 }
 
 // Never `list ruleset`: tables of others may hold what this nft does not know.

@@ -6,7 +6,7 @@ import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import type { IPFamily } from '../source/objects.ts';
 import { parseNftables } from './parse.ts';
 import { planCleanup, planNftables } from './plan.ts';
-import { desiredNftables, renderNftables } from './render.ts';
+import { desiredNftables } from './render.ts';
 
 /** nft, as this backend uses it. */
 export interface NftablesKernel {
@@ -22,7 +22,6 @@ export function createNftablesBackend(family: IPFamily, kernel: NftablesKernel) 
   return {
     mode: 'nftables' as const,
     family,
-    render: (model: ProxyModel) => renderNftables(model),
     desired: (model: ProxyModel) => desiredNftables(model),
     parse: parseNftables,
     plan: (live: Ruleset, desired: Ruleset, isWithheld?: (service: ServiceName) => boolean) =>

@@ -75,10 +75,10 @@ function changeSegments(changes: readonly AttributedChange[], scope: ScriptScope
     ...rewritten.filter((object) => !written.some((change) => change.object.id === object.id)).map(asRewritten),
   ];
   return [
-    ...written.filter(({ object }) => object.kind === 'table').map(({ object }) => definition('add', object)),
+    ...written.filter(({ object }) => object.kind === 'table').map(({ object }) => definition(object)),
     ...removed,
-    ...sets.filter(isNew).map(({ object }) => definition('add', object)),
-    ...chains.filter(isNew).map(({ object }) => definition('add', object)),
+    ...sets.filter(isNew).map(({ object }) => definition(object)),
+    ...chains.filter(isNew).map(({ object }) => definition(object)),
     ...chains.flatMap((change) =>
       rules(change.object, isNew(change) ? [] : [`flush chain ${table} ${change.object.name}`]),
     ),
@@ -125,11 +125,11 @@ function whole(change: AttributedChange): AttributedChange {
   return { ...change, groups: [{ removed: [], added: change.object.lines }] };
 }
 
-function definition(verb: 'add', object: RulesetObject): Segment {
+function definition(object: RulesetObject): Segment {
   const { kind, table, name, definition: lines } = object;
   const what = kind === 'table' ? `table ${table}` : `${kind} ${table} ${name}`;
   const properties = lines.map((line) => (line.endsWith(';') ? line : `${line};`)).join(' ');
-  return owned(object, `${verb} ${what}${properties === '' ? '' : ` { ${properties} }`}\n`);
+  return owned(object, `add ${what}${properties === '' ? '' : ` { ${properties} }`}\n`);
 }
 
 function rules(chain: RulesetObject, before: readonly string[]): Segment[] {

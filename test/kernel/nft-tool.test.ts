@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { LoadError } from '../../src/kernel/errors.ts';
-import { createNftTool, kernelVersion, type NftTool } from '../../src/kernel/nft-tool.ts';
+import { createNftTool, type NftTool } from '../../src/kernel/nft-tool.ts';
 import { isAtLeast } from '../../src/kernel/version.ts';
 import { createKernelLab, rejection, type KernelLab } from './lab.ts';
 
@@ -40,8 +40,7 @@ describe('nft', function () {
     expect((error as LoadError).failure.kind).to.equal('conflict');
   });
 
-  it('tells versions', async () => {
+  it('tells its version', async () => {
     expect(isAtLeast(await nft.version(), [1, 0, 1])).to.equal(true);
-    expect(isAtLeast((await kernelVersion(lab.files)) ?? [], [3])).to.equal(true);
   });
 });
