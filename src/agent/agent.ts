@@ -5,6 +5,7 @@ import type { Monitor, MonitorHandlers } from '../kernel/monitor.ts';
 import type { Logger } from '../log.ts';
 import { rateLimited } from '../log.ts';
 import type { ProxyModel, Warning } from '../model/model.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { IPFamily, Node } from '../source/objects.ts';
 import type { Backend, BackendPlan } from './backend.ts';
 import { nodeSubject, serviceSubject, warnedService, warnedSubject } from './event-notes.ts';
@@ -149,9 +150,9 @@ export class Agent {
         const service = warnedService(object, state);
         if (service !== undefined) warnings.set(service, [...(warnings.get(service) ?? []), ...found]);
       }
-      const refusals = new Map(loop.quarantined.map((one) => [`${one.service.namespace}/${one.service.name}`, one]));
+      const refusals = new Map(loop.quarantined.map((one) => [namespacedName(one.service), one]));
       return loop.times().map(({ applied, verified, ...times }): ServiceStatus => {
-        const key = `${times.namespace}/${times.name}`;
+        const key = namespacedName(times);
         const refusal = refusals.get(key);
         const own = warnings.get(key) ?? [];
         return {

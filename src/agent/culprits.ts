@@ -1,5 +1,6 @@
 import { isRefusal } from '../kernel/errors.ts';
 import type { ProxyModel } from '../model/model.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import type { Backend, BackendPlan } from './backend.ts';
 
@@ -23,7 +24,7 @@ export async function findCulprits(
 ): Promise<readonly ServiceName[]> {
   const suspects = new Map<string, ServiceName>();
   for (const { service } of refused.plan.changes) {
-    if (service !== undefined) suspects.set(nameOf(service), service);
+    if (service !== undefined) suspects.set(namespacedName(service), service);
   }
   try {
     return await search([...suspects.values()], (services) => isTakenAlone(backend, refused.model, services));
@@ -45,8 +46,8 @@ async function search(suspects: readonly ServiceName[], isTaken: Trial): Promise
 }
 
 async function isTakenAlone(backend: Backend, model: ProxyModel, services: readonly ServiceName[]): Promise<boolean> {
-  const names = new Set(services.map(nameOf));
-  const servicePorts = model.servicePorts.filter((port) => names.has(nameOf(port)));
+  const names = new Set(services.map(namespacedName));
+  const servicePorts = model.servicePorts.filter((port) => names.has(namespacedName(port)));
   const plan = backend.plan({ parts: [] }, backend.desired({ ...model, servicePorts }));
   for (const script of plan.scripts) {
     if (!(await backend.tryLoad(script))) return false;
@@ -61,8 +62,9 @@ async function isTakenLive(
   services: readonly ServiceName[],
   suspects: ReadonlySet<string>,
 ): Promise<boolean> {
-  const tried = new Set(services.map(nameOf));
-  const isWithheld = (service: ServiceName) => suspects.has(nameOf(service)) && !tried.has(nameOf(service));
+  const tried = new Set(services.map(namespacedName));
+  const isWithheld = (service: ServiceName) =>
+    suspects.has(namespacedName(service)) && !tried.has(namespacedName(service));
   const plan = backend.plan(await backend.list(), desired, isWithheld);
   try {
     for (const script of plan.scripts) if (script.phase === 'change') await backend.load(script);
@@ -71,8 +73,4 @@ async function isTakenLive(
     if (isRefusal(error)) return false;
     throw error;
   }
-}
-
-function nameOf({ namespace, name }: ServiceName): string {
-  return `${namespace}/${name}`;
 }

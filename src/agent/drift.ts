@@ -1,4 +1,5 @@
 import type { Change } from '../ruleset/plan.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import type { Writer } from './foreign-commit.ts';
 
@@ -14,7 +15,7 @@ export interface Drift {
 export function driftedServices({ changes }: Drift): readonly ServiceName[] {
   const services = new Map<string, ServiceName>();
   for (const { service } of changes) {
-    if (service !== undefined) services.set(`${service.namespace}/${service.name}`, service);
+    if (service !== undefined) services.set(namespacedName(service), service);
   }
   return [...services.values()];
 }

@@ -2,6 +2,7 @@ import { isWorthRetry, LoadError } from '../kernel/errors.ts';
 import type { Commit } from '../kernel/monitor.ts';
 import type { ProxyModel } from '../model/model.ts';
 import type { Change } from '../ruleset/plan.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import type { Backend, BackendPlan } from './backend.ts';
 import { coldStartStages, renderInPieces } from './cold-start.ts';
@@ -311,10 +312,10 @@ export class FamilyLoop {
       const result = await sync(timed, stage, { live: current, isWithheld: this.#isWithheld, keepGoing: true });
       current = result.live;
       this.#quarantine.add(result.refusals, model, clock.now());
-      const refused = new Set(result.refusals.map(({ service }) => `${service.namespace}/${service.name}`));
+      const refused = new Set(result.refusals.map(({ service }) => namespacedName(service)));
       for (const change of result.plan.changes) {
         const { service } = change;
-        if (service === undefined || !refused.has(`${service.namespace}/${service.name}`)) changes.push(change);
+        if (service === undefined || !refused.has(namespacedName(service))) changes.push(change);
       }
       refusals.push(...result.refusals);
       leftovers.push(...result.leftovers);

@@ -1,5 +1,6 @@
 import type { Logger } from '../log.ts';
 import type { ProxyModel } from '../model/model.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { ClusterState, IPFamily } from '../source/objects.ts';
 import type { BackendPlan } from './backend.ts';
 import { distinctWriters, driftedServices, driftedTables } from './drift.ts';
@@ -104,7 +105,7 @@ export class FamilyReports implements FamilyHandlers {
 
   onDrift(drift: Drift): void {
     const { family, metrics, logger, events, nodeName } = this.#options;
-    const services = fewOf(driftedServices(drift).map(({ namespace, name }) => `${namespace}/${name}`));
+    const services = fewOf(driftedServices(drift).map(namespacedName));
     const objects = fewOf(drift.changes.map(({ object }) => object));
     const writers = distinctWriters(drift.writers);
     const by = writers.length === 0 ? 'unknown' : fewOf(writers.map(writerText));
@@ -153,7 +154,7 @@ export class FamilyReports implements FamilyHandlers {
   #refused(refusals: Synced['refusals']): void {
     const { family, logger, events, state } = this.#options;
     for (const { service, reason } of refusals) {
-      const object = `Service ${service.namespace}/${service.name}`;
+      const object = `Service ${namespacedName(service)}`;
       logger.error('the kernel refuses the rules of a Service; what it had before stays', { family, object, reason });
       events.record({
         regarding: serviceSubject(service, state()),

@@ -1,4 +1,5 @@
 import type { ProxyModel, ServicePort } from '../model/model.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { ServiceName } from '../ruleset/ruleset.ts';
 import type { Refusal } from './sync.ts';
 
@@ -19,8 +20,8 @@ export class Quarantine {
     return Math.min(Infinity, ...[...this.#entries.values()].map(({ retryAt }) => retryAt));
   }
 
-  has({ namespace, name }: ServiceName): boolean {
-    return this.#entries.size > 0 && this.#entries.has(`${namespace}/${name}`);
+  has(service: ServiceName): boolean {
+    return this.#entries.size > 0 && this.#entries.has(namespacedName(service));
   }
 
   list(): readonly Refusal[] {
@@ -30,7 +31,7 @@ export class Quarantine {
   /** `now` is monotonic, in milliseconds. */
   add(refusals: readonly Refusal[], model: ProxyModel, now: number): void {
     for (const { service, reason } of refusals) {
-      const key = `${service.namespace}/${service.name}`;
+      const key = namespacedName(service);
       this.#entries.set(key, { service, reason, ports: portsOf(service, model), retryAt: now + retryMs });
     }
   }

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { ProxyModel } from '../model/model.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import { createHttpServer } from './http-server.ts';
 import type { Answer } from './http-server.ts';
 import { closeServer, listen } from './listener.ts';
@@ -19,7 +20,7 @@ export function serviceHealthChecks(model: ProxyModel): readonly ServiceHealthCh
   const services = new Map<string, { namespace: string; name: string; port: number; local: Set<string> }>();
   for (const { namespace, name, healthCheckNodePort, allEndpoints } of model.servicePorts) {
     if (healthCheckNodePort === undefined) continue;
-    const key = `${namespace}/${name}`;
+    const key = namespacedName({ namespace, name });
     const service = services.get(key) ?? { namespace, name, port: healthCheckNodePort, local: new Set() };
     services.set(key, service);
     for (const endpoint of allEndpoints) if (endpoint.isLocal && endpoint.isReady) service.local.add(endpoint.address);
@@ -83,7 +84,7 @@ export class ServiceHealthServers {
   }
 
   async #update(checks: readonly ServiceHealthCheck[], addresses: readonly string[]): Promise<void> {
-    const wanted = new Map(checks.map((check) => [`${check.namespace}/${check.name}`, check]));
+    const wanted = new Map(checks.map((check) => [namespacedName(check), check]));
     const opened: ServiceServers[] = [];
     for (const [key, service] of this.#services) {
       const check = wanted.get(key);
@@ -130,8 +131,7 @@ export class ServiceHealthServers {
   }
 
   #isCurrent(service: ServiceServers): boolean {
-    const { namespace, name } = service.check;
-    return this.#services.get(`${namespace}/${name}`) === service;
+    return this.#services.get(namespacedName(service.check)) === service;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ProxyModel, ServicePort } from '../model/model.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { ServiceName } from '../ruleset/ruleset.ts';
 
 /** When what one sync found new was seen, written and found in the kernel. Shared by all its service ports. */
@@ -49,8 +50,8 @@ export class ServiceTimes {
 
   /** What was written of these was found changed; it is to be written again. */
   lose(services: readonly ServiceName[]): void {
-    const names = new Set(services.map(({ namespace, name }) => `${namespace}/${name}`));
-    const lost = this.#ports.filter(({ namespace, name }) => names.has(`${namespace}/${name}`));
+    const names = new Set(services.map(namespacedName));
+    const lost = this.#ports.filter((port) => names.has(namespacedName(port)));
     const byDesired = new Map<Date, ServicePort[]>();
     for (const port of lost) {
       const desired = this.#generations.get(port)?.desired;
@@ -66,7 +67,7 @@ export class ServiceTimes {
       const generation = this.#generations.get(port);
       if (generation === undefined) continue;
       const { namespace, name } = port;
-      const key = `${namespace}/${name}`;
+      const key = namespacedName(port);
       const known = services.get(key);
       services.set(key, { namespace, name, ...(known === undefined ? generation : later(known, generation)) });
     }

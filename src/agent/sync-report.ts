@@ -1,6 +1,7 @@
 import type { LogFields } from '../log-line.ts';
 import type { ProxyModel } from '../model/model.ts';
 import type { Change } from '../ruleset/plan.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Synced } from './family-loop.ts';
 
 /** So many names fit in a line. */
@@ -13,9 +14,7 @@ export function syncFields({
   tookMs,
   model,
 }: Pick<Synced, 'changes' | 'stages' | 'tookMs' | 'model'>): LogFields {
-  const services = changes.flatMap(({ service }) =>
-    service === undefined ? [] : [`${service.namespace}/${service.name}`],
-  );
+  const services = changes.flatMap(({ service }) => (service === undefined ? [] : [namespacedName(service)]));
   return {
     family: model.family,
     services: fewOf(services),

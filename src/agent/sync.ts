@@ -2,6 +2,7 @@ import { isConflict, isRefusal, LoadError } from '../kernel/errors.ts';
 import type { ProxyModel } from '../model/model.ts';
 import { serviceAtLine, withoutLine } from '../ruleset/plan.ts';
 import type { Script } from '../ruleset/plan.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import type { Backend, BackendPlan } from './backend.ts';
 import { findCulprits } from './culprits.ts';
@@ -43,7 +44,8 @@ const maxConflicts = 5;
 export async function sync(backend: Backend, model: ProxyModel, options: SyncOptions): Promise<SyncResult> {
   const desired = backend.desired(model);
   const refused = new Map<string, Refusal>();
-  const isWithheld = (service: ServiceName) => refused.has(key(service)) || (options.isWithheld?.(service) ?? false);
+  const isWithheld = (service: ServiceName) =>
+    refused.has(namespacedName(service)) || (options.isWithheld?.(service) ?? false);
   let live = options.live ?? (await backend.list());
   let first: BackendPlan | undefined;
   for (let conflicts = 0; ;) {
@@ -56,8 +58,8 @@ export async function sync(backend: Backend, model: ProxyModel, options: SyncOpt
     }
     if (isRefusal(failure.error)) {
       const refusals = await refusalsOf(backend, { model, plan, desired }, failure, options);
-      if (refusals.every(({ service }) => refused.has(key(service)))) throw failure.error;
-      for (const refusal of refusals) refused.set(key(refusal.service), refusal);
+      if (refusals.every(({ service }) => refused.has(namespacedName(service)))) throw failure.error;
+      for (const refusal of refusals) refused.set(namespacedName(refusal.service), refusal);
       if (!options.keepGoing) throw new RefusedError([...refused.values()], failure.error);
     } else if (!isConflict(failure.error) || ++conflicts > maxConflicts) {
       throw failure.error;
@@ -72,7 +74,7 @@ export class RefusedError extends Error {
   readonly refusals: readonly Refusal[];
 
   constructor(refusals: readonly Refusal[], cause: LoadError) {
-    const names = refusals.map(({ service, reason }) => `Service ${key(service)}: ${reason}`);
+    const names = refusals.map(({ service, reason }) => `Service ${namespacedName(service)}: ${reason}`);
     super(`The kernel refuses rules of ${names.join('; ')}. Nothing of the refused table was changed.`, { cause });
     this.name = 'RefusedError';
     this.refusals = refusals;
@@ -134,8 +136,4 @@ async function refusalsOf(
   if (named !== undefined) return [{ service: named, reason: message }];
   const culprits = await findCulprits(backend, refused, { mayTryLive: keepGoing });
   return culprits.map((service) => ({ service, reason: message }));
-}
-
-function key(service: ServiceName): string {
-  return `${service.namespace}/${service.name}`;
 }

@@ -6,6 +6,7 @@ import type { Variant } from '../kernel/iptables-tools.ts';
 import type { ProxyModel } from '../model/model.ts';
 import { scriptText } from '../ruleset/plan.ts';
 import type { Script } from '../ruleset/plan.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { hasFamily, noPlan } from './diff.ts';
 import { difference, familyDifference } from './difference.ts';
@@ -118,9 +119,7 @@ async function finish(
   leftovers: readonly Leftover[],
   kernel: Kernel,
 ): Promise<string[]> {
-  const failures = refusals.map(
-    ({ service, reason }) => `Service ${service.namespace}/${service.name} was left out: ${reason}`,
-  );
+  const failures = refusals.map(({ service, reason }) => `Service ${namespacedName(service)} was left out: ${reason}`);
   if (backend.mode === 'iptables' && model.localhostNodePorts) {
     await kernel.sysctl.ensure(routeLocalnet, '1').catch((error: unknown) => {
       failures.push(`node ports on localhost will not answer: ${(error as Error).message}`);

@@ -1,3 +1,4 @@
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Difference, FamilyDifference, ServiceDifference, SharedChange } from './difference.ts';
 
 /** Paints words for people; each is the identity function where there is no terminal. */
@@ -18,7 +19,7 @@ export function differenceText(difference: Difference, detail: Detail, palette: 
 
 /** `2 Services and 1 shared object`, for the end of a sentence. */
 export function extent(families: readonly FamilyDifference[]): string {
-  const services = new Set(families.flatMap(({ services }) => services.map((one) => `${one.namespace}/${one.name}`)));
+  const services = new Set(families.flatMap(({ services }) => services.map(namespacedName)));
   const shared = families.reduce((count, family) => count + family.shared.length, 0);
   const parts = [
     ...(services.size > 0 ? [counted(services.size, 'Service')] : []),
@@ -45,7 +46,7 @@ function familyText(family: FamilyDifference, detail: Detail, palette: Palette):
 
 function serviceText(service: ServiceDifference, detail: Detail, palette: Palette): string {
   const ports = service.ports.length === 0 ? 'no longer served' : service.ports.join(', ');
-  const heading = palette.heading(`  Service ${service.namespace}/${service.name}`);
+  const heading = palette.heading(`  Service ${namespacedName(service)}`);
   return `${heading}  ${palette.faint(ports)}\n${changesText(service.changes, detail, palette)}`;
 }
 

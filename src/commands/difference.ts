@@ -1,6 +1,7 @@
 import type { IPFamily } from '../source/objects.ts';
 import type { ProxyModel, Warning } from '../model/model.ts';
 import type { Change, Plan } from '../ruleset/plan.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 
 /** What differs in one family, by Service: the JSON of `diff` and `apply`, and what their text is made of. */
 export interface FamilyDifference {
@@ -38,7 +39,7 @@ export function familyDifference(model: ProxyModel, plan: Plan, leftovers: reado
       shared.push(change);
       continue;
     }
-    const key = `${service.namespace}/${service.name}`;
+    const key = namespacedName(service);
     const entry = services.get(key) ?? { ...service, changes: [] };
     services.set(key, entry);
     entry.changes.push(change);
@@ -63,8 +64,9 @@ export function difference(families: readonly FamilyDifference[], warnings: read
 
 function portsByService(model: ProxyModel): ReadonlyMap<string, readonly string[]> {
   const ports = new Map<string, string[]>();
-  for (const { namespace, name, portName, port, protocol } of model.servicePorts) {
-    const key = `${namespace}/${name}`;
+  for (const servicePort of model.servicePorts) {
+    const { portName, port, protocol } = servicePort;
+    const key = namespacedName(servicePort);
     const list = ports.get(key) ?? [];
     ports.set(key, list);
     list.push(`${portName === '' ? '' : `${portName}:`}${port}/${protocol}`);

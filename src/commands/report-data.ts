@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { servicePortName } from '../model/model.ts';
 import type { ProxyModel, ServicePort } from '../model/model.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { IPFamily, Service } from '../source/objects.ts';
 import type { FamilyDifference } from './difference.ts';
 import type { Finding } from './doctor-finding.ts';
@@ -109,7 +110,7 @@ function serviceReport(
 function grouped(models: readonly ProxyModel[]): ReadonlyMap<string, readonly ServicePort[]> {
   const groups = new Map<string, ServicePort[]>();
   for (const port of models.flatMap(({ servicePorts }) => servicePorts)) {
-    const key = `${port.namespace}/${port.name}`;
+    const key = namespacedName(port);
     const group = groups.get(key) ?? [];
     groups.set(key, group);
     group.push(port);

@@ -1,5 +1,6 @@
 import type { ObjectChange } from '../ruleset/diff.ts';
 import type { Change, Plan } from '../ruleset/plan.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import { compareIptables } from './compare.ts';
 import { isServicePortChain } from './ownership.ts';
@@ -72,7 +73,7 @@ function changesOf(change: AttributedChange): Change[] {
   const byService = new Map<string, { service?: ServiceName; before: string[]; after: string[] }>();
   const put = (line: string, side: 'before' | 'after') => {
     const owner = serviceOfRule(line);
-    const key = owner === undefined ? '' : `${owner.namespace}/${owner.name}`;
+    const key = owner === undefined ? '' : namespacedName(owner);
     const group = byService.get(key) ?? { ...(owner === undefined ? {} : { service: owner }), before: [], after: [] };
     byService.set(key, group);
     group[side].push(line);

@@ -1,5 +1,6 @@
 import type { ObjectChange } from '../ruleset/diff.ts';
 import type { Change, Plan } from '../ruleset/plan.ts';
+import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
 import type { IPFamily } from '../source/objects.ts';
 import { compareNftables, isRedefined } from './compare.ts';
@@ -65,7 +66,7 @@ function groupsOf(change: ObjectChange, ownerOf: ServiceOfLine): LineGroup[] {
   const groups = new Map<string, { service?: ServiceName; removed: string[]; added: string[] }>();
   const put = (line: string, side: 'removed' | 'added') => {
     const owner = ownerOf(object, line);
-    const key = owner === undefined ? '' : `${owner.namespace}/${owner.name}`;
+    const key = owner === undefined ? '' : namespacedName(owner);
     const group = groups.get(key) ?? { ...(owner === undefined ? {} : { service: owner }), removed: [], added: [] };
     groups.set(key, group);
     group[side].push(line);

@@ -31,6 +31,11 @@ export interface ServiceName {
   readonly name: string;
 }
 
+/** `namespace/name`: what maps know a Service by, and people. */
+export function namespacedName({ namespace, name }: ServiceName): string {
+  return `${namespace}/${name}`;
+}
+
 /**
  * Desired or live: what one tool would print, or printed, for one IP family. It is made of parts that change
  * independently, such as the rules of one service port; a part that two rulesets share is equal in both without a
