@@ -27,19 +27,47 @@ export function registerKubeProxyMetrics(
   registry: Registry,
   { mode, counters }: { readonly mode: MetricsMode; readonly counters?: () => Promise<PacketCounters | undefined> },
 ) {
-  const registers = [registry];
-  const named = (name: string, help: string) => ({ name: `kubeproxy_${name}`, help: `[ALPHA] ${help}`, registers });
-  const counter = <L extends string>(name: string, labelNames: readonly L[], help: string) =>
-    new prom.Counter({ ...named(name, help), labelNames });
-  const gauge = <L extends string>(name: string, labelNames: readonly L[], help: string) =>
-    new prom.Gauge({ ...named(name, help), labelNames });
-  const seconds = (name: string, help: string, buckets = syncBuckets) =>
-    new prom.Histogram({ ...named(name, help), labelNames: ['ip_family'] as const, buckets });
+  const make = maker(prom, registry);
+  if (mode === 'iptables' && counters !== undefined) registerPacketCounters(prom, make, counters);
+  return {
+    ...healthMetrics(make),
+    ...syncMetrics(make),
+    ...stateMetrics(make),
+    ...conntrackMetrics(make),
+    iptables: mode === 'iptables' ? iptablesMetrics(make) : undefined,
+    nftables: mode === 'nftables' ? nftablesMetrics(make) : undefined,
+    ...apiMetrics(prom, registry),
+  };
+}
 
-  if (mode === 'iptables' && counters !== undefined) registerPacketCounters(prom, named, counters);
+type Maker = ReturnType<typeof maker>;
+
+function maker(prom: typeof prometheus, registry: Registry) {
+  const named = (name: string, help: string) => ({
+    name: `kubeproxy_${name}`,
+    help: `[ALPHA] ${help}`,
+    registers: [registry],
+  });
+  return {
+    named,
+    counter: <L extends string>(name: string, labelNames: readonly L[], help: string) =>
+      new prom.Counter({ ...named(name, help), labelNames }),
+    gauge: <L extends string>(name: string, labelNames: readonly L[], help: string) =>
+      new prom.Gauge({ ...named(name, help), labelNames }),
+    seconds: (name: string, help: string, buckets = syncBuckets) =>
+      new prom.Histogram({ ...named(name, help), labelNames: ['ip_family'] as const, buckets }),
+  };
+}
+
+function healthMetrics({ counter }: Maker) {
   return {
     healthz: counter('proxy_healthz_total', ['code'], 'Cumulative proxy healthz HTTP status'),
     livez: counter('proxy_livez_total', ['code'], 'Cumulative proxy livez HTTP status'),
+  };
+}
+
+function syncMetrics({ gauge, seconds }: Maker) {
+  return {
     sync: seconds('sync_proxy_rules_duration_seconds', 'SyncProxyRules latency in seconds'),
     fullSync: seconds('sync_full_proxy_rules_duration_seconds', 'SyncProxyRules latency in seconds for full resyncs'),
     partialSync: seconds(
@@ -61,6 +89,11 @@ export function registerKubeProxyMetrics(
       ['ip_family'],
       'The last time a sync of proxy rules was queued',
     ),
+  };
+}
+
+function stateMetrics({ counter, gauge }: Maker) {
+  return {
     endpointChangesPending: gauge(
       'sync_proxy_rules_endpoint_changes_pending',
       [],
@@ -74,6 +107,11 @@ export function registerKubeProxyMetrics(
       ['ip_family', 'traffic_policy'],
       'Number of services with a Local traffic policy and no endpoints',
     ),
+  };
+}
+
+function conntrackMetrics({ counter, seconds }: Maker) {
+  return {
     conntrackSync: seconds(
       'conntrack_reconciler_sync_duration_seconds',
       'ReconcileConntrackFlowsLatency latency in seconds',
@@ -83,8 +121,53 @@ export function registerKubeProxyMetrics(
       ['ip_family'],
       'Cumulative conntrack flows deleted by conntrack reconciler',
     ),
-    iptables: mode === 'iptables' ? iptablesMetrics() : undefined,
-    nftables: mode === 'nftables' ? nftablesMetrics() : undefined,
+  };
+}
+
+function iptablesMetrics({ counter, gauge }: Maker) {
+  return {
+    restoreFailures: counter(
+      'sync_proxy_rules_iptables_restore_failures_total',
+      ['ip_family'],
+      'Cumulative proxy iptables restore failures',
+    ),
+    partialRestoreFailures: counter(
+      'sync_proxy_rules_iptables_partial_restore_failures_total',
+      ['ip_family'],
+      'Cumulative proxy iptables partial restore failures',
+    ),
+    rules: gauge(
+      'sync_proxy_rules_iptables_total',
+      ['ip_family', 'table'],
+      'Total number of iptables rules owned by kube-proxy',
+    ),
+    rulesWritten: gauge(
+      'sync_proxy_rules_iptables_last',
+      ['ip_family', 'table'],
+      'Number of iptables rules written by kube-proxy in last sync',
+    ),
+  };
+}
+
+function nftablesMetrics({ counter }: Maker) {
+  return {
+    syncFailures: counter(
+      'sync_proxy_rules_nftables_sync_failures_total',
+      ['ip_family'],
+      'Cumulative proxy nftables sync failures',
+    ),
+    cleanupFailures: counter(
+      'sync_proxy_rules_nftables_cleanup_failures_total',
+      ['ip_family'],
+      'Cumulative proxy nftables cleanup failures',
+    ),
+  };
+}
+
+/** Those of Kubernetes' client library, which every component has by these names. */
+function apiMetrics(prom: typeof prometheus, registry: Registry) {
+  const registers = [registry];
+  return {
     apiRequests: new prom.Counter({
       name: 'rest_client_requests_total',
       help: '[ALPHA] Number of HTTP requests, partitioned by status code, method, and host.',
@@ -99,51 +182,11 @@ export function registerKubeProxyMetrics(
       registers,
     }),
   };
-
-  function iptablesMetrics() {
-    return {
-      restoreFailures: counter(
-        'sync_proxy_rules_iptables_restore_failures_total',
-        ['ip_family'],
-        'Cumulative proxy iptables restore failures',
-      ),
-      partialRestoreFailures: counter(
-        'sync_proxy_rules_iptables_partial_restore_failures_total',
-        ['ip_family'],
-        'Cumulative proxy iptables partial restore failures',
-      ),
-      rules: gauge(
-        'sync_proxy_rules_iptables_total',
-        ['ip_family', 'table'],
-        'Total number of iptables rules owned by kube-proxy',
-      ),
-      rulesWritten: gauge(
-        'sync_proxy_rules_iptables_last',
-        ['ip_family', 'table'],
-        'Number of iptables rules written by kube-proxy in last sync',
-      ),
-    };
-  }
-
-  function nftablesMetrics() {
-    return {
-      syncFailures: counter(
-        'sync_proxy_rules_nftables_sync_failures_total',
-        ['ip_family'],
-        'Cumulative proxy nftables sync failures',
-      ),
-      cleanupFailures: counter(
-        'sync_proxy_rules_nftables_cleanup_failures_total',
-        ['ip_family'],
-        'Cumulative proxy nftables cleanup failures',
-      ),
-    };
-  }
 }
 
 function registerPacketCounters(
   prom: typeof prometheus,
-  named: (name: string, help: string) => { name: string; help: string; registers: Registry[] },
+  { named }: Maker,
   counters: () => Promise<PacketCounters | undefined>,
 ): void {
   // Both are read by one call, which the two collectors of a scrape share.
