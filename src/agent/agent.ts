@@ -23,7 +23,7 @@ import { nodeWait } from './node-wait.ts';
 import type { Clock } from './runner.ts';
 import { ServiceHealthServers, serviceHealthAddresses, serviceHealthChecks } from './service-health.ts';
 import type { StaleFlow } from './stale-flows.ts';
-import type { StateChange, StateSource } from './state-source.ts';
+import type { StateChange, StateSource } from '../source/state-source.ts';
 import { fewOf } from './sync-report.ts';
 import { unheardLoads } from './unheard-loads.ts';
 import { WarningReports } from './warning-reports.ts';

@@ -13,7 +13,7 @@ import type { Health } from './health.ts';
 import type { Metrics } from './metrics.ts';
 import { ProgrammingLatency } from './programming-latency.ts';
 import { RuleCount } from './rule-count.ts';
-import type { EndpointTrigger } from './state-source.ts';
+import type { EndpointTrigger } from '../source/state-source.ts';
 import { changeCounts, fewOf, syncFields, withoutLocalEndpoints } from './sync-report.ts';
 
 export interface FamilyReportsOptions {

@@ -1,5 +1,5 @@
 import type { IPFamily } from '../source/objects.ts';
-import type { EndpointTrigger } from './state-source.ts';
+import type { EndpointTrigger } from '../source/state-source.ts';
 
 /** Since when changes of endpoints wait to be programmed, for one family. What changed before we began was not ours to do. */
 export class ProgrammingLatency {

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import type { EventSink } from '../agent/event-notes.ts';
 import type { Metrics } from '../agent/metrics.ts';
 import type { Clock } from '../agent/runner.ts';
-import type { StateSource } from '../agent/state-source.ts';
+import type { StateSource } from '../source/state-source.ts';
 import type { Config } from '../config/config.ts';
 import type { Logger } from '../log.ts';
 import { createDirectorySource } from '../source/directory-watch.ts';

@@ -9,6 +9,7 @@ import { readManifests } from './manifests.ts';
 import type { ManifestOptions, Manifests } from './manifests.ts';
 import type { ClusterState } from './objects.ts';
 import type { Problem } from './problem.ts';
+import type { StateChange, StateSource } from './state-source.ts';
 import type { ManifestText } from './yaml.ts';
 
 export interface DirectorySourceOptions {
@@ -28,29 +29,20 @@ export interface DirectoryEffects {
   readonly onWarnings: (warnings: readonly Warning[]) => void;
 }
 
-/** The state that manifests in files and directories describe, kept up to date. */
-export interface DirectorySource {
-  start(): void;
-  stop(): Promise<void>;
-  /** Nothing until the files were read once. The same object while nothing in it changed. */
-  snapshot(): ClusterState | undefined;
-  onChange(listener: (change: { readonly triggers: readonly [] }) => void): () => void;
-}
-
 /** Editors write a file in several steps. */
 const settleMs = 150;
 /** Where the file system tells nothing, as some of those mounted over a network. */
 const pollMs = 5_000;
 
 /** Follows manifests. A file that cannot be read or that the API server would refuse counts as it last was. */
-export function createDirectorySource(options: DirectorySourceOptions, effects: DirectoryEffects): DirectorySource {
+export function createDirectorySource(options: DirectorySourceOptions, effects: DirectoryEffects): StateSource {
   return new Directory(options, effects);
 }
 
-class Directory implements DirectorySource {
+class Directory implements StateSource {
   readonly #options: DirectorySourceOptions;
   readonly #effects: DirectoryEffects;
-  readonly #listeners = new Set<(change: { readonly triggers: readonly [] }) => void>();
+  readonly #listeners = new Set<(change: StateChange) => void>();
   #watchers: readonly FSWatcher[] = [];
   /** The last texts that were taken, by file. */
   #good: ReadonlyMap<string, string> = new Map();
@@ -89,7 +81,7 @@ class Directory implements DirectorySource {
     return this.#state;
   }
 
-  onChange(listener: (change: { readonly triggers: readonly [] }) => void): () => void {
+  onChange(listener: (change: StateChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

@@ -3,7 +3,7 @@ import type { AgentEffects } from '../../src/agent/agent.ts';
 import type { EventNote } from '../../src/agent/event-notes.ts';
 import { Health } from '../../src/agent/health.ts';
 import { createMetrics } from '../../src/agent/metrics.ts';
-import type { StateSource } from '../../src/agent/state-source.ts';
+import type { StateSource } from '../../src/source/state-source.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import type { UdpFlow } from '../../src/kernel/conntrack.ts';
 import type { MonitorHandlers } from '../../src/kernel/monitor.ts';

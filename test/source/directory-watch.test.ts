@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createDirectorySource } from '../../src/source/directory-watch.ts';
-import type { DirectorySource } from '../../src/source/directory-watch.ts';
+import type { StateSource } from '../../src/source/state-source.ts';
 import { until } from '../support/manual-clock.ts';
 
 describe('source/directory-watch', () => {
   let directory: string;
-  let source: DirectorySource;
+  let source: StateSource;
   let problems: string[];
 
   const manifest = (name: string, clusterIP: string) =>

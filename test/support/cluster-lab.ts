@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClusterState } from '../../src/source/objects.ts';
-import type { ClusterChange, ClusterSource } from '../../src/source/kubernetes/cluster.ts';
+import type { StateChange } from '../../src/source/state-source.ts';
+import type { ClusterSource } from '../../src/source/kubernetes/cluster.ts';
 import { createClusterSource } from '../../src/source/kubernetes/cluster.ts';
 import { loadCredentials } from '../../src/source/kubernetes/credentials.ts';
 import type { Log } from '../../src/source/kubernetes/effects.ts';
@@ -17,7 +18,7 @@ export interface ClusterLab {
   readonly clock: ManualClock;
   readonly client: ApiClient;
   readonly source: ClusterSource;
-  readonly changes: ClusterChange[];
+  readonly changes: StateChange[];
   /** Every watch that was opened again: the resource, and what ended the one before. */
   readonly reconnects: string[];
   /** Everything logged, a line an entry. */
@@ -52,7 +53,7 @@ export function createClusterLab(server: FakeApiServer, options: ClusterLabOptio
   const reconnects: string[] = [];
   const onReconnect = (resource: string, end: string) => reconnects.push(`${resource} ${end}`);
   const source = createClusterSource({ client, nodeName: 'node-1', onReconnect, ...options }, effects);
-  const changes: ClusterChange[] = [];
+  const changes: StateChange[] = [];
   source.onChange((change) => changes.push(change));
   const snapshot = () => {
     const state = source.snapshot();

@@ -1,4 +1,5 @@
 import type { ClusterState, EndpointSlice } from '../objects.ts';
+import type { EndpointTrigger, StateChange, StateSource } from '../state-source.ts';
 import type { Effects } from './effects.ts';
 import type { WatchEnd } from './recovery.ts';
 import type { ResourceStatus } from './resource-status.ts';
@@ -23,32 +24,8 @@ export interface ClusterSourceOptions {
   readonly onReceived?: (resource: string, count: number) => void;
 }
 
-/** A slice that changed: since when for the cluster, for the latency of programming it. */
-export interface EndpointTrigger {
-  /** `namespace/name` of the Service. */
-  readonly service: string;
-  readonly addressType: string;
-  /** RFC 3339, as the slice's controller noted it. Absent: the slice is gone, and times noted before mean nothing. */
-  readonly changedAt?: string;
-}
-
-/** What happened since the last notice. */
-export interface ClusterChange {
-  readonly triggers: readonly EndpointTrigger[];
-  /** Services that came, changed or went. */
-  readonly services: number;
-  /** EndpointSlices that came, changed or went. */
-  readonly slices: number;
-}
-
-/** The state of a cluster as its API server tells it, kept up to date for ever. */
-export interface ClusterSource {
-  start(): void;
-  stop(): Promise<void>;
-  /** Nothing until every initial list is complete; then never nothing again. The same object while nothing changed. */
-  snapshot(): ClusterState | undefined;
-  /** Called after each batch of changes, the first time when the first snapshot can be taken. Returns how to unsubscribe. */
-  onChange(listener: (change: ClusterChange) => void): () => void;
+/** The state of a cluster as its API server tells it: nothing until every first list is complete, then for ever. */
+export interface ClusterSource extends StateSource {
   /** By resource: `services`, `endpointslices`, `nodes`, `servicecidrs`. */
   status(): ReadonlyMap<string, ResourceStatus>;
 }
@@ -70,7 +47,7 @@ class Cluster implements ClusterSource {
   readonly #options: ClusterSourceOptions;
   readonly #effects: Effects;
   readonly #followers = new Map<string, Follower>();
-  readonly #listeners = new Set<(change: ClusterChange) => void>();
+  readonly #listeners = new Set<(change: StateChange) => void>();
   readonly #snapshots = new Snapshots();
   #triggers: EndpointTrigger[] = [];
   #changedServices = 0;
@@ -112,7 +89,7 @@ class Cluster implements ClusterSource {
     return this.#isSynced ? this.#snapshots.take() : undefined;
   }
 
-  onChange(listener: (change: ClusterChange) => void): () => void {
+  onChange(listener: (change: StateChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
