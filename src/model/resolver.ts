@@ -1,4 +1,4 @@
-import type { ClusterState, EndpointSlice } from '../source/objects.ts';
+import type { EndpointSlice, SlicesByService } from '../source/objects.ts';
 import { endpointsKey, serviceEndpoints } from './endpoints.ts';
 import type { Endpoint, ServicePort, Warning } from './model.ts';
 import type { ModelOptions } from './options.ts';
@@ -27,8 +27,6 @@ export interface Resolved {
   readonly endpointCount: number;
 }
 
-type SlicesByService = ClusterState['slices'];
-
 interface Resolution extends Resolved {
   readonly served: readonly Served[];
   readonly slices: SlicesByService;
@@ -55,7 +53,7 @@ export class Resolver {
     // Nothing is built on what an exception leaves half done.
     this.#last = undefined;
     const isComparable = last?.served === served && last.location === location;
-    const changed = isComparable ? changedKeys(last.slices, slices) : undefined;
+    const changed = isComparable ? changedServices(last.slices, slices) : undefined;
     const found =
       last === undefined || changed === undefined
         ? this.#each(served, slices, location)
@@ -105,8 +103,10 @@ function warningsOf(served: readonly Served[]): readonly Warning[] {
   return served.flatMap(({ warnings }) => warnings);
 }
 
-/** What is at other objects in the other map; nothing when keys came, went or moved. */
-function changedKeys<T>(before: ReadonlyMap<string, T>, after: ReadonlyMap<string, T>): readonly string[] | undefined {
+/** The Services whose slices are others now; nothing when Services came, went or moved and nobody kept account. */
+function changedServices(before: SlicesByService, after: SlicesByService): readonly string[] | undefined {
+  const known = after.changedSince?.(before);
+  if (known !== undefined) return known;
   if (before.size !== after.size) return undefined;
   const changed: string[] = [];
   // Keys and values apart: entries would be arrays, one for each Service.

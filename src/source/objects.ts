@@ -112,6 +112,17 @@ export interface ServiceCIDR {
 /** The label of an EndpointSlice that names its Service. */
 export const serviceNameLabel = 'kubernetes.io/service-name';
 
+/** EndpointSlices by `namespace/service` (from the service-name label); a Map is one. */
+export interface SlicesByService {
+  readonly size: number;
+  get(service: string): readonly EndpointSlice[] | undefined;
+  keys(): Iterator<string> & Iterable<string>;
+  values(): Iterator<readonly EndpointSlice[]> & Iterable<readonly EndpointSlice[]>;
+  [Symbol.iterator](): Iterator<[string, readonly EndpointSlice[]]>;
+  /** The Services whose slices are others than in `earlier`; absent or nothing where only a look at all can tell. */
+  changedSince?(earlier: SlicesByService): readonly string[] | undefined;
+}
+
 /**
  * A snapshot of the cluster as one node's proxy needs it. Never deltas. Objects, the `services` array and the
  * arrays in `slices` keep their identity from one snapshot to the next while nothing in them changed; every later
@@ -123,8 +134,7 @@ export interface ClusterState {
    * an address: document order for manifests, namespace and name for a cluster.
    */
   readonly services: readonly Service[];
-  /** EndpointSlices by `namespace/service` (from the service-name label). */
-  readonly slices: ReadonlyMap<string, readonly EndpointSlice[]>;
+  readonly slices: SlicesByService;
   /** The node this proxy runs on, when known. */
   readonly node?: Node;
   readonly serviceCIDRs: readonly ServiceCIDR[];

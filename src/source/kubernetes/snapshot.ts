@@ -1,5 +1,6 @@
 import type { ClusterState, EndpointSlice, Node, Service, ServiceCIDR } from '../objects.ts';
 import { serviceNameLabel } from '../objects.ts';
+import { SliceIndex } from './slice-index.ts';
 import type { StoreChange, StoredObject } from './store.ts';
 import { objectKey } from './store.ts';
 
@@ -10,7 +11,7 @@ import { objectKey } from './store.ts';
 export class Snapshots {
   readonly #services = new SortedObjects<Service>();
   readonly #serviceCIDRs = new SortedObjects<ServiceCIDR>();
-  readonly #slices = new SlicesByService();
+  readonly #slices = new IndexedSlices();
   #node: Node | undefined;
   #state: ClusterState | undefined;
 
@@ -89,8 +90,8 @@ class SortedObjects<T extends StoredObject> {
 }
 
 /** Slices by the Service their label names; a slice whose label changes leaves the old Service. */
-class SlicesByService {
-  #byService: ReadonlyMap<string, readonly EndpointSlice[]> = new Map();
+class IndexedSlices {
+  #index = new SliceIndex();
   readonly #changed = new Map<string, Map<string, EndpointSlice | undefined>>();
 
   change({ before, after }: StoreChange<EndpointSlice>): void {
@@ -98,17 +99,13 @@ class SlicesByService {
     if (after !== undefined) this.#note(after, after);
   }
 
-  take(): ReadonlyMap<string, readonly EndpointSlice[]> {
-    if (this.#changed.size === 0) return this.#byService;
-    const byService = new Map(this.#byService);
-    for (const [service, changes] of this.#changed) {
-      const slices = withChanges(byService.get(service) ?? [], changes);
-      if (slices.length === 0) byService.delete(service);
-      else byService.set(service, slices);
-    }
+  take(): SliceIndex {
+    if (this.#changed.size === 0) return this.#index;
+    this.#index = this.#index.with(
+      [...this.#changed].map(([service, changes]) => [service, withChanges(this.#index.get(service) ?? [], changes)]),
+    );
     this.#changed.clear();
-    this.#byService = byService;
-    return byService;
+    return this.#index;
   }
 
   #note(slice: EndpointSlice, after: EndpointSlice | undefined): void {
