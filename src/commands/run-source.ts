@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { EventSink } from '../agent/event-notes.ts';
+import type { EventSink } from '../agent/event-subjects.ts';
 import type { Metrics } from '../agent/metrics.ts';
 import type { Clock } from '../agent/runner.ts';
 import type { StateSource } from '../source/state-source.ts';

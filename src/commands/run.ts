@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { Agent } from '../agent/agent.ts';
 import { watchConfigFile } from '../agent/config-watch.ts';
-import { nodeSubject } from '../agent/event-notes.ts';
+import { nodeSubject } from '../agent/event-subjects.ts';
 import { healthPaths } from '../agent/health-paths.ts';
 import { Health } from '../agent/health.ts';
 import { watchHost } from '../agent/host-watch.ts';

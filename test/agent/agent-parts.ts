@@ -1,8 +1,8 @@
 import { Agent } from '../../src/agent/agent.ts';
 import type { AgentEffects } from '../../src/agent/agent.ts';
-import type { EventNote } from '../../src/agent/event-notes.ts';
 import { Health } from '../../src/agent/health.ts';
 import { createMetrics } from '../../src/agent/metrics.ts';
+import type { EventRecord } from '../../src/source/kubernetes/events.ts';
 import type { StateSource } from '../../src/source/state-source.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import type { UdpFlow } from '../../src/kernel/conntrack.ts';
@@ -56,7 +56,7 @@ export async function agentParts(options: AgentPartsOptions = {}) {
   const date = () => new Date(clock.now());
   const health = new Health({ timeoutMs: 60_000, now: () => clock.now(), date });
   const lines: string[] = [];
-  const events: EventNote[] = [];
+  const events: EventRecord[] = [];
   const fatal: string[] = [];
   const flows: UdpFlow[] = [];
   const settled: string[] = [];

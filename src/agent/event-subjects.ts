@@ -1,29 +1,10 @@
 import type { ServiceName } from '../ruleset/ruleset.ts';
 import type { ClusterState } from '../source/objects.ts';
 import { serviceNameLabel } from '../source/objects.ts';
+import type { EventRecorder, EventSubject } from '../source/kubernetes/events.ts';
 
-/** What a Kubernetes Event is about. */
-export interface EventSubject {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly name: string;
-  readonly namespace?: string;
-  readonly uid?: string;
-}
-
-/** One Event, in the words of the API's fields. */
-export interface EventNote {
-  readonly regarding: EventSubject;
-  readonly type: 'Normal' | 'Warning';
-  readonly reason: string;
-  readonly action: string;
-  readonly note: string;
-}
-
-/** Tells people through the API server; never throws. */
-export interface EventSink {
-  record(event: EventNote): void;
-}
+/** Tells people through the API server, where there is one; never throws. */
+export type EventSink = Pick<EventRecorder, 'record'>;
 
 export function nodeSubject(name: string): EventSubject {
   return { apiVersion: 'v1', kind: 'Node', name };
