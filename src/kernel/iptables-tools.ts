@@ -66,7 +66,7 @@ export interface SaveEffects {
   readonly run: Run;
   readonly files: Files;
   /** For much output: through a pipe megabytes come in thousands of pieces, which costs more than to print them. */
-  readonly directory?: Pick<RuntimeDirectory, 'path'>;
+  readonly directory?: Pick<RuntimeDirectory, 'path' | 'ensure'>;
 }
 
 /** What `iptables-save` prints, also when it leaves tables out that it cannot read. Throws CommandError. */

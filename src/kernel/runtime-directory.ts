@@ -1,4 +1,4 @@
-import { lstat, mkdir, open, readdir, rm, symlink } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeFileError } from './errors.ts';
@@ -6,9 +6,11 @@ import { RuntimeFileError } from './errors.ts';
 /** A directory only we can read, on tmpfs where there is one, for scripts and the lock of our appliers. */
 export interface RuntimeDirectory {
   readonly path: string;
+  /** Makes it again where somebody took it away, as those do who tidy up /tmp. Throws RuntimeFileError. */
+  ensure(): Promise<void>;
   /** Writes a script wholly or throws RuntimeFileError; a tool never sees a short one. Remove it after use. */
   write(name: string, text: string): Promise<ScriptFile>;
-  /** The path of a link to a tool, under a name of ours; made if it is not there (any more). */
+  /** The path of a link to a tool, under a name of ours; made if it is not there (any more) or leads elsewhere. */
   link(group: string, name: string, target: string): Promise<string>;
 }
 
@@ -25,10 +27,20 @@ let counter = 0;
 export async function openRuntimeDirectory(path?: string): Promise<RuntimeDirectory> {
   const directory = path === undefined ? await firstUsable(defaultPaths()) : await makePrivate(path);
   await sweep(directory);
+  const ensure = async () => {
+    await makePrivate(directory);
+  };
   return {
     path: directory,
-    write: (name, text) => writeWhole(join(directory, `script-${process.pid}-${counter++}-${name}`), text),
-    link: (group, name, target) => makeLink(join(directory, group), name, target),
+    ensure,
+    write: async (name, text) => {
+      await ensure();
+      return writeWhole(join(directory, `script-${process.pid}-${counter++}-${name}`), text);
+    },
+    link: async (group, name, target) => {
+      await ensure();
+      return makeLink(join(directory, group), name, target);
+    },
   };
 }
 
@@ -120,11 +132,13 @@ async function makeLink(directory: string, name: string, target: string): Promis
   const path = join(directory, name);
   try {
     await makeDirectory(directory);
-    await symlink(target, path);
+    if ((await readlink(path).catch(() => undefined)) === target) return path;
+    // In one step: a tool of the other family may just be started by it.
+    const fresh = `${path}-${counter++}`;
+    await symlink(target, fresh);
+    await rename(fresh, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-      throw new RuntimeFileError(`cannot make the link ${path}: ${(error as Error).message}`, error);
-    }
+    throw new RuntimeFileError(`cannot make the link ${path}: ${(error as Error).message}`, error);
   }
   return path;
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 export interface ToolPaths {
   /** Directories in the order they are looked through. */
   readonly searched: readonly string[];
-  /** The absolute path of a tool; absent when no searched directory has it. Looked up once. */
+  /** The absolute path of a tool as of now: packages come, go and move. Absent when no searched directory has it. */
   find(tool: string): string | undefined;
 }
 
@@ -17,15 +17,7 @@ export function createToolPaths(path: string | undefined): ToolPaths {
   // Relative entries would make the meaning of a command depend on where we were started.
   const given = (path ?? '').split(':').filter((directory) => directory.startsWith('/'));
   const searched = [...new Set([...given, ...systemDirectories])];
-  const found = new Map<string, string>();
-  return {
-    searched,
-    find: (tool) => {
-      const known = found.get(tool) ?? search(tool, searched);
-      if (known !== undefined) found.set(tool, known);
-      return known;
-    },
-  };
+  return { searched, find: (tool) => search(tool, searched) };
 }
 
 /** What to tell a person when a tool is not there. */

@@ -45,7 +45,7 @@ async function sightOf({
       read: (path) => Promise.resolve(texts.get(path)),
       write: (path) => Promise.reject(new Error(`${path}: doctor must change nothing`)),
     },
-    directory: { path: '/nowhere', write: refuse, link: refuse },
+    directory: { path: '/nowhere', ensure: refuse, write: refuse, link: refuse },
     run: (tool, args) => {
       const answer = answers.get([tool, ...args].join(' '));
       const exitCode = typeof answer === 'number' ? answer : 0;

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CommandError, isMissing } from '../../src/kernel/errors.ts';
@@ -64,6 +64,18 @@ describe('running a tool', function () {
     expect(result.stderr).to.contain('nosuchwrapper');
   });
 
+  it('finds a tool where it is now, however often it was run from elsewhere', async () => {
+    const other = join(directory, 'other');
+    await mkdir(other);
+    const runEither = createRun({ paths: createToolPaths(`${directory}:${other}`) });
+    await shim('moves', 'echo here');
+    expect((await runEither('moves', [])).stdout).to.equal('here\n');
+    await rename(join(directory, 'moves'), join(other, 'moves'));
+    expect((await runEither('moves', [])).stdout).to.equal('here\n');
+    await rm(join(other, 'moves'));
+    expect(await runEither('moves', [])).to.include({ isMissing: true });
+  });
+
   it('does not look in relative directories of PATH', () => {
     expect(createToolPaths('.:bin:/opt/x').searched[0]).to.equal('/opt/x');
   });
@@ -115,7 +127,7 @@ describe('running a tool', function () {
 
   it('lets a tool write to an open file', async () => {
     await shim('writes', 'echo one; echo two; echo err >&2');
-    const file = await openNamelessFile({ path: directory });
+    const file = await openNamelessFile({ path: directory, ensure: () => Promise.resolve() });
     try {
       const result = await run('writes', [], { stdoutFd: file.fd });
       expect(result).to.include({ exitCode: 0, stdout: '', stderr: 'err\n', isTruncated: false });

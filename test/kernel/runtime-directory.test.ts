@@ -1,9 +1,22 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeFileError } from '../../src/kernel/errors.ts';
+import { openNamelessFile } from '../../src/kernel/nameless-file.ts';
 import { openRuntimeDirectory } from '../../src/kernel/runtime-directory.ts';
 import { rejection } from './lab.ts';
 
@@ -64,6 +77,31 @@ describe('the runtime directory', () => {
     await utimes(join(path, 'lock'), 1, 1);
     await openRuntimeDirectory(path);
     expect((await readdir(path)).toSorted()).to.deep.equal(['lock', fresh.path.slice(path.length + 1)]);
+  });
+
+  it('is made again where somebody took it away', async () => {
+    const path = join(parent, 'a');
+    const directory = await openRuntimeDirectory(path);
+    for (const use of [
+      () => directory.write('nft', '1'),
+      () => directory.link('as-nft', 'ours', '/bin/true'),
+      async () => (await openNamelessFile(directory)).close(),
+    ]) {
+      await rm(path, { recursive: true });
+      await use();
+      expect((await lstat(path)).mode & 0o777).to.equal(0o700);
+    }
+    await rm(path, { recursive: true });
+    await symlink(tmpdir(), path);
+    expect(await rejection(directory.write('nft', '1'))).to.be.instanceOf(RuntimeFileError);
+  });
+
+  it('has links that lead to where a tool is now', async () => {
+    const directory = await openRuntimeDirectory(join(parent, 'a'));
+    const path = await directory.link('as-nft', 'ours', '/bin/true');
+    expect(await directory.link('as-nft', 'ours', '/bin/false')).to.equal(path);
+    expect(await readlink(path)).to.equal('/bin/false');
+    expect(await readdir(join(parent, 'a', 'as-nft'))).to.deep.equal(['ours']);
   });
 
   it('never leaves a short script where there is no room, and names the path', async () => {
