@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { isIPv6 } from 'node:net';
 import type { Clock } from './runner.ts';
@@ -79,14 +80,9 @@ export async function listen(server: Server, bind: BindAddress): Promise<void> {
   }
 }
 
-function listenOnce(server: Server, where: { host: string; port: number; ipv6Only: boolean }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ ...where }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+async function listenOnce(server: Server, where: { host: string; port: number; ipv6Only: boolean }): Promise<void> {
+  // Whichever comes takes both listeners away: a port may be taken for days.
+  await once(server.listen({ ...where }), 'listening');
 }
 
 /** Resolves when the server no longer listens and nothing is connected. */

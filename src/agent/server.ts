@@ -1,8 +1,9 @@
 import type { BindAddress } from '../config/bind-address.ts';
 import type { Logger } from '../log.ts';
+import { addressAndPort } from '../source/address.ts';
 import { createHttpServer } from './http-server.ts';
 import type { Handler } from './http-server.ts';
-import { addressText, Listener } from './listener.ts';
+import { Listener } from './listener.ts';
 import type { Clock } from './runner.ts';
 
 export interface ServerOptions {
@@ -25,7 +26,7 @@ const maxConnections = 64;
 
 /** Serves on an address, for both families when it is a wildcard, until it is closed. */
 export function openServer({ name, bind, handler, clock, logger, onBindFailure }: ServerOptions): Server {
-  const about = { server: name, address: addressText(bind) };
+  const about = { server: name, address: addressAndPort(bind.address, bind.port) };
   const onError = (error: unknown) => {
     logger.error('Failed to answer a request', { ...about, error });
   };

@@ -1,7 +1,7 @@
 import type { UdpFlow } from '../kernel/conntrack.ts';
 import { servicePortName } from '../model/model.ts';
 import type { ProxyModel, ServicePort } from '../model/model.ts';
-import { parseAddress } from '../source/address.ts';
+import { addressAndPort, parseAddress } from '../source/address.ts';
 
 /**
  * Why a UDP flow must not stay as it is: its endpoint no longer serves, nobody serves the port any more, the address
@@ -83,7 +83,7 @@ function flowTargets(model: ProxyModel, hostAddresses: readonly string[]): FlowT
     const target = { name: servicePortName(port), serving };
     ports.add(port.port);
     for (const address of [port.clusterIP, ...port.externalIPs, ...port.loadBalancerIPs]) {
-      const key = keyOf(address, port.port);
+      const key = addressAndPort(address, port.port);
       if (!byAddress.has(key)) byAddress.set(key, target);
     }
     if (port.nodePort === undefined) continue;
@@ -107,13 +107,13 @@ function nodePortAddresses(model: ProxyModel, hostAddresses: readonly string[]):
 
 function targetOf(targets: FlowTargets, { original }: UdpFlow): FlowTarget | undefined {
   const destination = canonical(original.destination);
-  const byAddress = targets.byAddress.get(keyOf(destination, original.destinationPort));
+  const byAddress = targets.byAddress.get(addressAndPort(destination, original.destinationPort));
   if (byAddress !== undefined || !targets.nodePortAddresses.has(destination)) return byAddress;
   return targets.byNodePort.get(original.destinationPort);
 }
 
 function staleness({ serving }: FlowTarget, flow: UdpFlow): StaleReason | undefined {
-  if (serving.has(keyOf(canonical(flow.reply.source), flow.reply.sourcePort))) return undefined;
+  if (serving.has(addressAndPort(canonical(flow.reply.source), flow.reply.sourcePort))) return undefined;
   if (isTranslated(flow)) return serving.size > 0 ? 'endpoint-gone' : 'no-endpoints';
   // Without endpoints the rules let nothing through, so what is left untranslated is a listener of the host's own.
   return serving.size > 0 ? 'not-translated' : undefined;
@@ -127,8 +127,4 @@ function isTranslated({ original, reply }: UdpFlow): boolean {
 /** The C library prints some IPv6 addresses with dots. */
 function canonical(address: string): string {
   return address.includes(':') && address.includes('.') ? (parseAddress(address)?.text ?? address) : address;
-}
-
-function keyOf(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -3,7 +3,7 @@ import type { TreeNode } from '../ruleset/walk-tree.ts';
 import type { Way } from '../ruleset/walk-outcome.ts';
 import type { Answer } from './explain-answer.ts';
 import { whyOf } from './explain-data.ts';
-import { endpointText } from './explain-path.ts';
+import { addressAndPort } from '../source/address.ts';
 import { probabilityText } from './explain-text.ts';
 
 interface GraphNode {
@@ -60,7 +60,7 @@ function graphOf(answers: readonly Answer[]): Graph {
     return id;
   };
   const endOf = (way: Way): string => {
-    const label = way.verdict === 'endpoint' ? endpointText(way.address, way.port) : way.verdict;
+    const label = way.verdict === 'endpoint' ? addressAndPort(way.address, way.port) : way.verdict;
     const id = ends.get(label) ?? add(label, true);
     ends.set(label, id);
     return id;
@@ -75,7 +75,7 @@ function graphOf(answers: readonly Answer[]): Graph {
     }
   };
   for (const { client, destination, outcome } of answers) {
-    const to = endpointText(destination.address.text, destination.port);
+    const to = addressAndPort(destination.address.text, destination.port);
     const start = add(`${client.kind} ${client.address.text} to ${to}/${destination.protocol}`, true);
     connect(start, treeOf(outcome.ways));
     for (const way of outcome.ways) if (way.trail === undefined) edges.push({ from: start, to: endOf(way), label: '' });

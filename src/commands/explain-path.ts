@@ -1,3 +1,4 @@
+import { addressAndPort } from '../source/address.ts';
 import type { Outcome } from '../ruleset/walk-outcome.ts';
 import type { TrailStep } from '../ruleset/walk-program.ts';
 import { treeOf } from '../ruleset/walk-tree.ts';
@@ -34,11 +35,6 @@ export function pathOf(outcome: Outcome): readonly PathLine[] {
   return linesOf(treeOf(outcome.ways), '');
 }
 
-/** `10.0.0.1:80`, IPv6 in brackets. */
-export function endpointText(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
 /** The lines that tell what becomes of the packet: without idle rules, and hooks where nothing else happens. */
 export function busyLines(lines: readonly PathLine[]): readonly PathLine[] {
   const busy = lines.filter((line) => line.kind !== 'step' || !line.isIdle);
@@ -71,7 +67,7 @@ function linesOf(nodes: readonly TreeNode[], hook: string): PathLine[] {
 }
 
 function endsOf({ way, next }: TreeNode): string[] {
-  return [...(way === undefined ? [] : [endpointText(way.address, way.port)]), ...next.flatMap(endsOf)];
+  return [...(way === undefined ? [] : [addressAndPort(way.address, way.port)]), ...next.flatMap(endsOf)];
 }
 
 function stepLine({ step, next }: TreeNode, isFork: boolean): PathStep {

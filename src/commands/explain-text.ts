@@ -3,7 +3,8 @@ import type { LeftOutEndpoint, ServicePort } from '../model/model.ts';
 import type { Outcome, ReachedEndpoint } from '../ruleset/walk-outcome.ts';
 import type { Answer } from './explain-answer.ts';
 import { ruleOf, serviceData } from './explain-data.ts';
-import { endpointText, pathOf } from './explain-path.ts';
+import { addressAndPort } from '../source/address.ts';
+import { pathOf } from './explain-path.ts';
 import type { PathLine } from './explain-path.ts';
 
 /** Answers for people: what happens to each client side by side, then each one's path. */
@@ -38,7 +39,7 @@ function percentText(probability: number): string {
 
 function heading(answer: Answer): string[] {
   const { address, port, protocol } = answer.destination;
-  const to = `To       ${endpointText(address.text, port)}/${protocol}`;
+  const to = `To       ${addressAndPort(address.text, port)}/${protocol}`;
   const { frontend } = answer;
   if (frontend !== undefined) {
     const { servicePort, way } = frontend;
@@ -64,7 +65,7 @@ function sideBySide(answers: readonly Answer[]): string[] {
     client.kind,
     client.address.text,
     verdictText(outcome),
-    outcome.endpoints.map(({ address, port }) => endpointText(address, port)).join(' ') || '-',
+    outcome.endpoints.map(({ address, port }) => addressAndPort(address, port)).join(' ') || '-',
     [...new Set(outcome.endpoints.map(({ source }) => source))].join(' and ') || '-',
   ]);
   return columns([['FROM', 'SOURCE', 'VERDICT', 'ENDPOINTS', 'SOURCE SEEN'], ...rows]);
@@ -110,12 +111,12 @@ function details(answer: Answer): string[] {
 
 function clientText({ client }: Answer): string {
   const { address, port } = client;
-  const from = port === undefined ? address.text : endpointText(address.text, port);
+  const from = port === undefined ? address.text : addressAndPort(address.text, port);
   return client.inInterface === undefined ? from : `${from} by ${client.inInterface}`;
 }
 
 function reachedText(endpoint: ReachedEndpoint, answer: Answer): string {
-  const name = endpointText(endpoint.address, endpoint.port);
+  const name = addressAndPort(endpoint.address, endpoint.port);
   const known = answer.frontend?.servicePort.allEndpoints.find((one) => one.key === name);
   const where = [known?.pod, known?.nodeName === undefined ? undefined : `on ${known.nodeName}`].filter(
     (one) => one !== undefined,

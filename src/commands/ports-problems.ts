@@ -1,6 +1,7 @@
 import type { Listener } from '../kernel/listeners.ts';
 import { holds, isEphemeral } from '../kernel/port-ranges.ts';
 import type { PortRange } from '../kernel/port-ranges.ts';
+import { addressAndPort } from '../source/address.ts';
 import { servicePortName } from '../model/model.ts';
 import type { ProxyModel, ServicePort } from '../model/model.ts';
 import type { Claim } from './ports-claims.ts';
@@ -78,7 +79,7 @@ function listenerProblems(claim: Claim, { host, addresses, freePort }: Surroundi
   const instead = freePort === undefined ? '' : ` (${freePort} is free)`;
   return found.map((one): PortProblem => {
     const who = one.process === undefined ? 'a process of this host' : `${one.process.name} (pid ${one.process.pid})`;
-    const where = `${who} listens on ${one.address.includes(':') ? `[${one.address}]` : one.address}:${one.port}/${one.protocol}`;
+    const where = `${who} listens on ${addressAndPort(one.address, one.port)}/${one.protocol}`;
     const message = claim.isHealthCheck
       ? `${where}, so health checks of the load balancer are not answered by the proxy`
       : `${where}: connections to the port go to the Service, and never reach it`;

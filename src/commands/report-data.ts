@@ -8,7 +8,7 @@ import type { Finding } from './doctor-finding.ts';
 import { answersTo } from './explain-answer.ts';
 import type { Answer, ExplainInput } from './explain-answer.ts';
 import { protocolOf } from './explain-frontend.ts';
-import { endpointText } from './explain-path.ts';
+import { addressAndPort } from '../source/address.ts';
 import type { PortTable } from './ports-table.ts';
 import { concernsOf } from './report-concerns.ts';
 import type { Concern } from './report-concerns.ts';
@@ -130,7 +130,7 @@ function waysOf(servicePort: ServicePort, walk: ExplainInput): readonly WayRepor
     ...loadBalancerIPs.map((address) => ['load balancer IP', address, port] as const),
   ];
   return ways.map(([way, address, number]) => {
-    const to = endpointText(address, number);
+    const to = addressAndPort(address, number);
     return { way, to, answers: answersTo({ to: `${to}/${protocolOf(servicePort)}` }, walk) };
   });
 }

@@ -1,5 +1,6 @@
 import type { Answer } from './explain-answer.ts';
-import { busyLines, endpointText, pathOf } from './explain-path.ts';
+import { addressAndPort } from '../source/address.ts';
+import { busyLines, pathOf } from './explain-path.ts';
 import type { PathLine } from './explain-path.ts';
 import { leftOutWords, probabilityText, seenText, verdictWords } from './explain-text.ts';
 import type { WayReport } from './report-data.ts';
@@ -62,7 +63,7 @@ function reachedLines(answer: Answer): Markup {
     .map(
       (one) =>
         html`<li>
-          <code>${endpointText(one.address, one.port)}</code> ${probabilityText(one.probability)},
+          <code>${addressAndPort(one.address, one.port)}</code> ${probabilityText(one.probability)},
           ${seenText(one, answer)}
         </li>`,
     )}${when(rest > 0, () => html`<li>and ${rest} more endpoints</li>`)}`;

@@ -1,6 +1,6 @@
 import type { Outcome } from '../ruleset/walk-outcome.ts';
 import { counted } from './difference-text.ts';
-import { endpointText } from './explain-path.ts';
+import { addressAndPort } from '../source/address.ts';
 import { pathLines, probabilityText } from './explain-text.ts';
 import type { PacketDifference } from './verify-compare.ts';
 
@@ -63,7 +63,7 @@ function steps({ left, right }: PacketDifference): number {
 }
 
 function smallestLines({ client, destination, left, right }: PacketDifference, names: Verification): string[] {
-  const to = `${endpointText(destination.address.text, destination.port)}/${destination.protocol}`;
+  const to = `${addressAndPort(destination.address.text, destination.port)}/${destination.protocol}`;
   return [
     `The smallest of them, from ${client.address.text} (${client.kind}) to ${to}:`,
     `  ${names.left}: ${outcomeText(left)}`,
@@ -76,7 +76,7 @@ function smallestLines({ client, destination, left, right }: PacketDifference, n
 function outcomeText(outcome: Outcome): string {
   const reached = outcome.endpoints.map(
     ({ address, port, probability, source }) =>
-      `${endpointText(address, port)} ${probabilityText(probability)} source ${source}`,
+      `${addressAndPort(address, port)} ${probabilityText(probability)} source ${source}`,
   );
   const others = outcome.others.map(({ verdict, probability }) => `${verdict} ${probabilityText(probability)}`);
   return [outcome.verdict, ...reached, ...others].join(', ');

@@ -1,4 +1,4 @@
-import { parseAddress } from '../source/address.ts';
+import { addressAndPort, parseAddress } from '../source/address.ts';
 
 /** An address and port to listen on. */
 export interface BindAddress {
@@ -18,6 +18,5 @@ export function parseBindAddress(text: string): BindAddress | undefined {
 /** Adds the port to an IP that has none; everything else stays as it is. */
 export function withPort(text: string, port: number): string {
   const address = parseAddress(text);
-  if (address === undefined) return text;
-  return address.family === 'IPv6' ? `[${address.text}]:${port}` : `${address.text}:${port}`;
+  return address === undefined ? text : addressAndPort(address.text, port);
 }

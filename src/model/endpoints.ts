@@ -1,4 +1,4 @@
-import { parseAddress, addressKind } from '../source/address.ts';
+import { addressAndPort, addressKind, parseAddress } from '../source/address.ts';
 import type { EndpointSlice, IPFamily, SliceEndpoint, SlicePort } from '../source/objects.ts';
 import type { Endpoint, Protocol, Warning } from './model.ts';
 import { isPort, isProtocol, printable } from './unresolved-port.ts';
@@ -21,7 +21,7 @@ export function endpointsKey(portName: string, protocol: Protocol): string {
 
 type Warn = (field: string, reason: string, message: string) => void;
 
-/** Reads a Service's slices (spec 4.4). What cannot be used is left out with a warning; the rest is served. */
+/** Reads a Service's slices. What cannot be used is left out with a warning; the rest is served. */
 export function serviceEndpoints(
   slices: readonly EndpointSlice[],
   family: IPFamily,
@@ -43,7 +43,7 @@ export function serviceEndpoints(
       found.set(target.key, endpoints);
       for (const [position, endpoint] of (slice.endpoints ?? []).entries()) {
         const address = addresses[position];
-        if (address !== undefined) keep(endpoints, endpointOf(endpoint, address, target.port, family, nodeName));
+        if (address !== undefined) keep(endpoints, endpointOf(endpoint, address, target.port, nodeName));
       }
     }
   }
@@ -121,18 +121,12 @@ function usableAddress(endpoint: SliceEndpoint, family: IPFamily, field: string,
   return address.text;
 }
 
-function endpointOf(
-  endpoint: SliceEndpoint,
-  address: string,
-  port: number,
-  family: IPFamily,
-  thisNode: string,
-): Endpoint {
+function endpointOf(endpoint: SliceEndpoint, address: string, port: number, thisNode: string): Endpoint {
   const { conditions, hints, nodeName, targetRef } = endpoint;
   return {
     address,
     port,
-    key: family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`,
+    key: addressAndPort(address, port),
     isLocal: thisNode !== '' && nodeName === thisNode,
     isReady: conditions?.ready ?? true,
     isServing: conditions?.serving ?? true,

@@ -50,6 +50,11 @@ export function parseCidr(text: string): Cidr | undefined {
   return masked(address.text, address.family, isMapped ? length - 96 : length);
 }
 
+/** `10.0.0.1:80`, with IPv6 in brackets: `[fd00::1]:80`. */
+export function addressAndPort(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /** Whether an address lies in a network; false across families and for what cannot be read. */
 export function cidrContains(cidr: string, address: string): boolean {
   const network = parseCidr(cidr);

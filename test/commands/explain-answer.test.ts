@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { answersTo } from '../../src/commands/explain-answer.ts';
 import { answerData } from '../../src/commands/explain-data.ts';
 import { desiredPrograms } from '../../src/commands/explain-programs.ts';
-import { endpointText } from '../../src/commands/explain-path.ts';
+import { addressAndPort } from '../../src/source/address.ts';
 import { cases, flowsOf, inWords, sorted } from '../ruleset/flows.ts';
 import { recordedModels, recordedSurroundings } from './recorded.ts';
 
@@ -13,7 +13,7 @@ describe('explain over the rules of a recorded cluster', () => {
         const models = await recordedModels(name, mode);
         const input = { programs: desiredPrograms(mode, models), ...recordedSurroundings(models) };
         for (const flow of flowsOf(name)) {
-          const to = `${endpointText(flow.destination, flow.port)}/${flow.protocol}`;
+          const to = `${addressAndPort(flow.destination, flow.port)}/${flow.protocol}`;
           const [answer] = answersTo({ to, from: flow.source }, input);
           const expectation = flow.expect ?? flow[mode]!;
           expect(inWords(answer!.outcome), JSON.stringify(flow)).to.deep.equal(sorted(expectation));
