@@ -10,7 +10,7 @@ const canaryChain = 'KUBE-PROXY-CANARY';
 
 /**
  * The plan that removes all that is ours or kube-proxy's. What the kubelet shares stays: KUBE-FIREWALL, the guard
- * of localhost in it, and the jumps to it (spec 14).
+ * of localhost in it, and the jumps to it.
  */
 export function planCleanup(live: Ruleset, target: IptablesTarget): IptablesPlan {
   const objects = [...objectsOf(live).values()];

@@ -52,7 +52,7 @@ export function filterContext(model: ProxyModel, options: { readonly counters: b
   };
 }
 
-/** Holes of `iptables/service-port-nat` (spec 7.4, 7.5). */
+/** Holes of `iptables/service-port-nat`. */
 export function natServicePortContext(port: ServicePort, surroundings: Surroundings) {
   const chains = servicePortChains(port);
   const { name, protocol, port: number } = captureOf(port);
@@ -111,7 +111,7 @@ export function hasFilterRules(port: ServicePort): boolean {
   return refuses || usesFirewallChain(port) || port.healthCheckNodePort !== undefined;
 }
 
-/** Holes of `iptables/service-port-filter` (spec 7.4). */
+/** Holes of `iptables/service-port-filter`. */
 export function filterServicePortContext(port: ServicePort) {
   const captured = captureOf(port);
   const refusesExternal = port.externalVerdict !== 'dnat';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { servicePortName } from '../model/model.ts';
 import type { ServicePort } from '../model/model.ts';
 
-/** Chains that hold rules for one service port (spec 6.1). A name has at most 25 of the 28 characters there are. */
+/** Chains that hold rules for one service port. A name has at most 25 of the 28 characters there are. */
 export interface ServicePortChains {
   /** Cluster policy: any endpoint. */
   readonly cluster: string;

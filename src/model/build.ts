@@ -11,7 +11,7 @@ import { unresolvedPorts } from './unresolved-port.ts';
 import type { UnresolvedPort, UnresolvedPorts } from './unresolved-port.ts';
 
 const zoneLabel = 'topology.kubernetes.io/zone';
-/** Above this many endpoints kube-proxy writes no comments into the rules of single endpoints (spec 9.3). */
+/** Above this many endpoints kube-proxy writes no comments into the rules of single endpoints. */
 const largeClusterEndpoints = 1000;
 
 /**

@@ -84,12 +84,10 @@ export interface ServicePort {
   readonly internalVerdict: Verdict;
   /** For connections to anything else, from outside the cluster. */
   readonly externalVerdict: Verdict;
-  /** Somebody in the cluster can serve this port (spec 5: `any`). */
+  /** Somebody in the cluster can serve this port. */
   readonly hasEndpoints: boolean;
   /** It has a node port, an external IP or a load balancer IP of this family. */
   readonly isExternal: boolean;
-  readonly usesClusterEndpoints: boolean;
-  readonly usesLocalEndpoints: boolean;
   /** Sorted by key, as are the two below. */
   readonly clusterEndpoints: readonly Endpoint[];
   readonly localEndpoints: readonly Endpoint[];
@@ -123,7 +121,7 @@ export interface ProxyModel {
   readonly serviceCIDRs: readonly string[];
   /** Sorted by namespace, name, port name, protocol. */
   readonly servicePorts: readonly ServicePort[];
-  /** More than 1000 endpoints: rules per endpoint carry no comments (spec 9.3). */
+  /** More than 1000 endpoints: rules per endpoint carry no comments. */
   readonly isLargeCluster: boolean;
   readonly warnings: readonly Warning[];
 }

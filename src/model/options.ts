@@ -15,7 +15,7 @@ export interface ModelOptions {
   readonly masqueradeAll: boolean;
   readonly localDetector?: LocalDetector;
   readonly nodePortAddresses: 'all' | readonly string[];
-  /** Effective for this family (spec 10.2). */
+  /** Node ports answer on 127.0.0.0/8 too; never for IPv6, nor in nftables mode. */
   readonly localhostNodePorts: boolean;
   readonly dropInvalid: boolean;
   /** The feature gate AllowServiceExternalIPs. */

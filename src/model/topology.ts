@@ -14,7 +14,7 @@ const none: readonly never[] = [];
 
 type Mode = 'none' | 'same node' | 'same zone';
 
-/** Chooses the endpoints of a service port and what becomes of its traffic (spec 5). */
+/** Chooses the endpoints of a service port and what becomes of its traffic. */
 export function resolve(port: UnresolvedPort, all: readonly Endpoint[], location: Location): ServicePort {
   const isExternal = port.nodePort !== undefined || port.externalIPs.length > 0 || port.loadBalancerIPs.length > 0;
   const usesClusterEndpoints = port.internalPolicy === 'Cluster' || isExternal;
@@ -34,8 +34,6 @@ export function resolve(port: UnresolvedPort, all: readonly Endpoint[], location
   ];
   const resolved = {
     isExternal,
-    usesClusterEndpoints,
-    usesLocalEndpoints,
     hasEndpoints,
     internalVerdict: verdict(port.internalPolicy),
     externalVerdict: verdict(port.externalPolicy),

@@ -3,7 +3,7 @@ import type { IPFamily, Service, ServicePortSpec } from '../source/objects.ts';
 import type { Protocol, ServicePort, Warning } from './model.ts';
 import type { ModelOptions } from './options.ts';
 
-/** A service port whose endpoints have not been chosen yet: what the Service alone says (spec 4.2). */
+/** A service port whose endpoints have not been chosen yet: what the Service alone says. */
 export type UnresolvedPort = Pick<
   ServicePort,
   | 'family'

@@ -76,7 +76,7 @@ export function joined(elements: readonly string[]): string {
   return elements.join(',\n\t\t\t     ');
 }
 
-/** Holes of `nftables/service-port-elements` (spec 9.4). */
+/** Holes of `nftables/service-port-elements`. */
 export function elementsContext(port: ServicePort) {
   const protocol = ruleProtocol(port);
   const external = externalAddresses(port);
@@ -192,7 +192,7 @@ export function hasAffinity(port: ServicePort): boolean {
   return port.affinityTimeoutSeconds !== undefined;
 }
 
-/** Holes of `nftables/affinity-sets` and `nftables/affinity-chains` (spec 9.6). */
+/** Holes of `nftables/affinity-sets` and `nftables/affinity-chains`. */
 export function affinityContext(port: ServicePort, surroundings: Surroundings) {
   const chains = servicePortChains(port);
   const isLocalExternal = port.externalPolicy === 'Local';

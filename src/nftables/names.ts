@@ -46,7 +46,7 @@ export function protocolOfMap(name: string): RuleProtocol | undefined {
   return endpointsMaps.get(name);
 }
 
-/** Chains of a service port with session affinity, named as kube-proxy names them (spec 8). */
+/** Chains of a service port with session affinity, named as kube-proxy names them. */
 export interface ServicePortChains {
   readonly cluster: string;
   readonly local: string;

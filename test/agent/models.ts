@@ -26,8 +26,6 @@ export function servicePort(more: Partial<ServicePort> = {}): ServicePort {
     externalVerdict: 'dnat',
     hasEndpoints: true,
     isExternal: false,
-    usesClusterEndpoints: true,
-    usesLocalEndpoints: false,
     clusterEndpoints: [],
     localEndpoints: [],
     reachableEndpoints: [],
