@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { isIPv6 } from 'node:net';
+import { addressAndPort } from '../source/address.ts';
 import type { Clock } from './runner.ts';
 
 /** Where to listen. */
@@ -58,7 +59,9 @@ export class Listener {
   #failed(cause: unknown): void {
     if (this.#isClosed) return;
     const { bind, clock, onFailure } = this.#options;
-    onFailure(new Error(`cannot listen on ${addressText(bind)}: ${(cause as Error).message}`, { cause }));
+    onFailure(
+      new Error(`cannot listen on ${addressAndPort(bind.address, bind.port)}: ${(cause as Error).message}`, { cause }),
+    );
     this.#cancelRetry = clock.after(retryMs, () => {
       this.open();
     });
@@ -93,11 +96,6 @@ export function closeServer(server: Server): Promise<void> {
     });
     server.closeAllConnections();
   });
-}
-
-/** `address:port`, IPv6 in brackets. */
-export function addressText({ address, port }: Pick<BindAddress, 'address' | 'port'>): string {
-  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function isWildcard(address: string): boolean {

@@ -1,7 +1,9 @@
+import type { Server } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { plainAnswer } from '../../src/agent/http-server.ts';
+import { createHttpServer, plainAnswer } from '../../src/agent/http-server.ts';
+import { closeServer, listen } from '../../src/agent/listener.ts';
 import { systemClock } from '../../src/agent/runner.ts';
 import { openServer } from '../../src/agent/server.ts';
 import type { Logger } from '../../src/log.ts';
@@ -79,4 +81,29 @@ describe('agent/server', () => {
     await server.close();
     await new Promise((resolve) => holder.close(resolve));
   });
+
+  it('is not more of a burden the longer a port is taken', async () => {
+    const holder = createServer();
+    await new Promise<void>((resolve) => {
+      holder.listen(0, '127.0.0.1', resolve);
+    });
+    const bind = { address: '127.0.0.1', port: (holder.address() as AddressInfo).port, wildcard: 'own' } as const;
+    const handler = () => plainAnswer(200, 'ok');
+    const server = createHttpServer({ handler, maxConnections: 1, onError: () => undefined });
+    const before = listenersOf(server);
+    const outcome = await listen(server, bind).then(
+      () => 'listening',
+      () => 'refused',
+    );
+    const after = listenersOf(server);
+    await new Promise((resolve) => holder.close(resolve));
+    expect({ outcome, after }).to.deep.equal({ outcome: 'refused', after: before });
+    await listen(server, bind);
+    expect((await ask(bind.port, '/')).body).to.equal('ok');
+    await closeServer(server);
+  });
+
+  function listenersOf(server: Server): readonly number[] {
+    return ['listening', 'error'].map((event) => server.listenerCount(event));
+  }
 });
