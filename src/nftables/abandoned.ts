@@ -1,6 +1,6 @@
+import type { AttributedChange } from './attribution.ts';
 import { isRedefined } from './compare.ts';
 import { protocolOfMap } from './names.ts';
-import type { AttributedChange } from './plan.ts';
 import { frontendOf } from './service.ts';
 import { elementKeyAlone } from './spelling.ts';
 

@@ -1,31 +1,18 @@
-import type { ObjectChange } from '../ruleset/diff.ts';
 import type { Change, Plan } from '../ruleset/plan.ts';
-import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
 import type { IPFamily } from '../source/objects.ts';
+import { attributed } from './attribution.ts';
+import type { AttributedChange } from './attribution.ts';
 import { compareNftables, isRedefined } from './compare.ts';
 import { tableOf } from './names.ts';
 import { nftablesScripts } from './script.ts';
-import { serviceOfLine, serviceOfObject } from './service.ts';
-import type { ServiceOfLine } from './service.ts';
+import { serviceOfLine } from './service.ts';
 import { withLiveSlots } from './slots.ts';
 import { withoutWithheld } from './withheld.ts';
 
 export interface NftablesPlan extends Plan {
   /** The live ruleset once the scripts have run. */
   readonly after: Ruleset;
-}
-
-/** Lines of an object that come and go for the same Service. */
-export interface LineGroup {
-  readonly service?: ServiceName;
-  readonly removed: readonly string[];
-  readonly added: readonly string[];
-}
-
-/** An object that differs, with its lines by Service. */
-export interface AttributedChange extends ObjectChange {
-  readonly groups: readonly LineGroup[];
 }
 
 /**
@@ -42,10 +29,7 @@ export function planNftables(
   const allowed = isWithheld === undefined ? desired : withoutWithheld(live, desired, isWithheld);
   const { wanted, split } = withLiveSlots(live, allowed);
   const ownerOf = serviceOfLine(split);
-  const changes = compareNftables(live, split, table).map((change) => ({
-    ...change,
-    groups: groupsOf(change, ownerOf),
-  }));
+  const changes = compareNftables(live, split, table).map((change) => attributed(change, ownerOf));
   return {
     changes: changes.flatMap(changesOf),
     scripts: nftablesScripts(changes, { live, desired: wanted, table }),
@@ -56,24 +40,6 @@ export function planNftables(
 /** The plan that removes the table, whether we or kube-proxy made it. */
 export function planCleanup(live: Ruleset, family: IPFamily): NftablesPlan {
   return planNftables(live, { parts: [] }, family);
-}
-
-function groupsOf(change: ObjectChange, ownerOf: ServiceOfLine): LineGroup[] {
-  const { object, removed, added } = change;
-  const service = serviceOfObject(object);
-  if (service !== undefined) return [{ service, removed, added }];
-  if (object.kind === 'chain' || removed.length + added.length === 0) return [{ removed, added }];
-  const groups = new Map<string, { service?: ServiceName; removed: string[]; added: string[] }>();
-  const put = (line: string, side: 'removed' | 'added') => {
-    const owner = ownerOf(object, line);
-    const key = owner === undefined ? '' : namespacedName(owner);
-    const group = groups.get(key) ?? { ...(owner === undefined ? {} : { service: owner }), removed: [], added: [] };
-    groups.set(key, group);
-    group[side].push(line);
-  };
-  for (const line of removed) put(line, 'removed');
-  for (const line of added) put(line, 'added');
-  return [...groups.values()];
 }
 
 function changesOf(change: AttributedChange): Change[] {

@@ -2,8 +2,8 @@ import type { Script, Segment } from '../ruleset/plan.ts';
 import { objectsOf } from '../ruleset/ruleset.ts';
 import type { Ruleset, RulesetObject } from '../ruleset/ruleset.ts';
 import { separateAbandoned } from './abandoned.ts';
+import type { AttributedChange } from './attribution.ts';
 import { isRedefined } from './compare.ts';
-import type { AttributedChange } from './plan.ts';
 import { elementKeyAlone } from './spelling.ts';
 import { serviceOfObject } from './service.ts';
 
