@@ -5,9 +5,10 @@ import type { Monitor, MonitorHandlers } from '../kernel/monitor.ts';
 import type { Logger } from '../log.ts';
 import { rateLimited } from '../log.ts';
 import type { ProxyModel, Warning } from '../model/model.ts';
+import type { Plan } from '../ruleset/plan.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { IPFamily, Node } from '../source/objects.ts';
-import type { Backend, BackendPlan } from './backend.ts';
+import type { Backend } from './backend.ts';
 import { nodeSubject, serviceSubject, warnedService, warnedSubject } from './event-subjects.ts';
 import type { EventSink } from './event-subjects.ts';
 import { FamilyLoop } from './family-loop.ts';
@@ -66,7 +67,7 @@ export interface AgentEffects {
   /** What follows once a family's rules stand for the first time; gives what did not work, in words. */
   readonly settle: (backend: Backend, model: ProxyModel) => Promise<readonly string[]>;
   /** Of a dry run: what would be changed. */
-  readonly onPlan: (model: ProxyModel, plan: BackendPlan, tookMs: number) => void;
+  readonly onPlan: (model: ProxyModel, plan: Plan, tookMs: number) => void;
   /** The agent cannot go on. */
   readonly onFatal: (reason: string) => void;
 }

@@ -3,11 +3,6 @@ import type { ProxyModel } from '../model/model.ts';
 import type { Plan, Script } from '../ruleset/plan.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 
-/** A plan, and the live ruleset once its scripts have run. */
-export interface BackendPlan extends Plan {
-  readonly after: Ruleset;
-}
-
 /** One mode for one IP family: what goes in (the model) and what comes out (rulesets and plans), and its tool. */
 export interface Backend {
   readonly mode: 'iptables' | 'nftables';
@@ -17,9 +12,9 @@ export interface Backend {
   /** Reads a listing; throws an error that names the line when it is none. */
   parse(text: string): Ruleset;
   /** What belongs to a withheld Service stays as it is live. */
-  plan(live: Ruleset, desired: Ruleset, isWithheld?: (service: ServiceName) => boolean): BackendPlan;
+  plan(live: Ruleset, desired: Ruleset, isWithheld?: (service: ServiceName) => boolean): Plan;
   /** Removes all that is ours or kube-proxy's in this mode. */
-  planCleanup(live: Ruleset): BackendPlan;
+  planCleanup(live: Ruleset): Plan;
   list(): Promise<Ruleset>;
   /** The listing as the tool prints it. */
   listing(): Promise<string>;

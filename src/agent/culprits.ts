@@ -1,13 +1,14 @@
 import { isRefusal } from '../kernel/errors.ts';
 import type { ProxyModel } from '../model/model.ts';
+import type { Plan } from '../ruleset/plan.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
-import type { Backend, BackendPlan } from './backend.ts';
+import type { Backend } from './backend.ts';
 
 /** A sync that the kernel refused without a word about which rule it meant. */
 export interface RefusedSync {
   readonly model: ProxyModel;
-  readonly plan: BackendPlan;
+  readonly plan: Plan;
   readonly desired: Ruleset;
 }
 

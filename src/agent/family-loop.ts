@@ -1,10 +1,10 @@
 import { isWorthRetry, LoadError } from '../kernel/errors.ts';
 import type { Commit } from '../kernel/monitor.ts';
 import type { ProxyModel } from '../model/model.ts';
-import type { Change } from '../ruleset/plan.ts';
+import type { Change, Plan } from '../ruleset/plan.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
-import type { Backend, BackendPlan } from './backend.ts';
+import type { Backend } from './backend.ts';
 import { coldStartStages, renderInPieces } from './cold-start.ts';
 import { rulesInFront } from './drift.ts';
 import type { Drift, RulesInFront } from './drift.ts';
@@ -60,7 +60,7 @@ export interface FamilyHandlers {
   onContested(objects: readonly string[], writer: Writer): void;
   onRulesInFront(found: readonly RulesInFront[]): void;
   /** Of a dry run. */
-  onPlan(model: ProxyModel, plan: BackendPlan, tookMs: number): void;
+  onPlan(model: ProxyModel, plan: Plan, tookMs: number): void;
 }
 
 /** A sync that ended well. */

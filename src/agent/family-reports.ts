@@ -1,8 +1,8 @@
 import type { Logger } from '../log.ts';
 import type { ProxyModel } from '../model/model.ts';
+import type { Plan } from '../ruleset/plan.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { ClusterState, IPFamily } from '../source/objects.ts';
-import type { BackendPlan } from './backend.ts';
 import { distinctWriters, driftedServices, driftedTables } from './drift.ts';
 import type { Drift, RulesInFront } from './drift.ts';
 import { nodeSubject, serviceSubject } from './event-subjects.ts';
@@ -30,7 +30,7 @@ export interface FamilyReportsOptions {
   readonly quarantined: () => number;
   /** After everything was told. */
   readonly onSynced: (synced: Synced) => void;
-  readonly onPlan: (model: ProxyModel, plan: BackendPlan, tookMs: number) => void;
+  readonly onPlan: (model: ProxyModel, plan: Plan, tookMs: number) => void;
 }
 
 const maxRemembered = 1_000;
@@ -146,7 +146,7 @@ export class FamilyReports implements FamilyHandlers {
     }
   }
 
-  onPlan(model: ProxyModel, plan: BackendPlan, tookMs: number): void {
+  onPlan(model: ProxyModel, plan: Plan, tookMs: number): void {
     this.#options.health.updated(this.#options.family);
     this.#options.onPlan(model, plan, tookMs);
   }

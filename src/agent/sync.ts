@@ -1,10 +1,10 @@
 import { isConflict, isRefusal, LoadError } from '../kernel/errors.ts';
 import type { ProxyModel } from '../model/model.ts';
 import { serviceAtLine, withoutLine } from '../ruleset/plan.ts';
-import type { Script } from '../ruleset/plan.ts';
+import type { Plan, Script } from '../ruleset/plan.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
-import type { Backend, BackendPlan } from './backend.ts';
+import type { Backend } from './backend.ts';
 import { findCulprits } from './culprits.ts';
 import type { RefusedSync } from './culprits.ts';
 
@@ -17,7 +17,7 @@ export interface Refusal {
 
 export interface SyncResult {
   /** What differed before; empty changes mean that nothing was executed. */
-  readonly plan: BackendPlan;
+  readonly plan: Plan;
   /** The live ruleset as it is now. */
   readonly live: Ruleset;
   readonly refusals: readonly Refusal[];
@@ -47,7 +47,7 @@ export async function sync(backend: Backend, model: ProxyModel, options: SyncOpt
   const isWithheld = (service: ServiceName) =>
     refused.has(namespacedName(service)) || (options.isWithheld?.(service) ?? false);
   let live = options.live ?? (await backend.list());
-  let first: BackendPlan | undefined;
+  let first: Plan | undefined;
   for (let conflicts = 0; ;) {
     const plan = backend.plan(live, desired, isWithheld);
     first ??= plan;
@@ -86,7 +86,7 @@ interface Failure {
   readonly error: LoadError;
 }
 
-async function loadChanges(backend: Backend, plan: BackendPlan): Promise<Failure | undefined> {
+async function loadChanges(backend: Backend, plan: Plan): Promise<Failure | undefined> {
   for (const script of plan.scripts) {
     if (script.phase !== 'change') continue;
     const error = await failureOf(backend, script);
@@ -99,7 +99,7 @@ async function loadChanges(backend: Backend, plan: BackendPlan): Promise<Failure
 const maxUnremovable = 20;
 
 /** Best effort, after all else: a foreign rule may still point to what we no longer need. That stays, the rest goes. */
-export async function removeUnused(backend: Backend, plan: BackendPlan): Promise<string[]> {
+export async function removeUnused(backend: Backend, plan: Plan): Promise<string[]> {
   const failures: string[] = [];
   for (const planned of plan.scripts) {
     if (planned.phase !== 'clean-up') continue;

@@ -1,11 +1,11 @@
-import type { Backend, BackendPlan } from '../agent/backend.ts';
+import type { Backend } from '../agent/backend.ts';
 import { sync } from '../agent/sync.ts';
 import type { SyncResult } from '../agent/sync.ts';
 import { routeLocalnet } from '../kernel/sysctl.ts';
 import type { Variant } from '../kernel/iptables-tools.ts';
 import type { ProxyModel } from '../model/model.ts';
 import { scriptText } from '../ruleset/plan.ts';
-import type { Script } from '../ruleset/plan.ts';
+import type { Plan, Script } from '../ruleset/plan.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { hasFamily, noPlan } from './diff.ts';
@@ -106,7 +106,7 @@ async function applyFamily(
 }
 
 /** What still differs after a sync that failed; nothing where the kernel cannot be read either. */
-async function remaining(backend: Backend, model: ProxyModel): Promise<BackendPlan> {
+async function remaining(backend: Backend, model: ProxyModel): Promise<Plan> {
   const live = await backend.list().catch(() => undefined);
   return live === undefined ? noPlan : backend.plan(live, backend.desired(model));
 }

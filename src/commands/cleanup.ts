@@ -1,6 +1,6 @@
-import type { BackendPlan } from '../agent/backend.ts';
 import { scriptText } from '../ruleset/plan.ts';
 import type { Config } from '../config/config.ts';
+import type { Plan } from '../ruleset/plan.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { counted } from './difference-text.ts';
@@ -76,7 +76,7 @@ async function remove(
   return { removed: removed.filter((object) => !left.includes(object)), failed };
 }
 
-function objectsOf(plan: BackendPlan): readonly string[] {
+function objectsOf(plan: Plan): readonly string[] {
   return [...new Set(plan.changes.map(({ object }) => object))];
 }
 

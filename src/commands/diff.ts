@@ -1,7 +1,7 @@
-import type { BackendPlan } from '../agent/backend.ts';
 import type { Config } from '../config/config.ts';
 import type { Variant } from '../kernel/iptables-tools.ts';
 import type { ProxyModel } from '../model/model.ts';
+import type { Plan } from '../ruleset/plan.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { difference, familyDifference } from './difference.ts';
 import type { FamilyDifference } from './difference.ts';
@@ -83,7 +83,7 @@ async function liveFamily(
 }
 
 /** Of a family that was not looked at. */
-export const noPlan: BackendPlan = { changes: [], scripts: [], after: { parts: [] } };
+export const noPlan: Plan = { changes: [], scripts: [], after: { parts: [] } };
 
 /** A host may be without IPv6: that is said, and no failure unless it alone was asked for. Throws TroubleError. */
 export async function hasFamily(

@@ -1,7 +1,8 @@
 import type { Config } from '../config/config.ts';
 import type { IPFamily } from '../source/objects.ts';
-import type { Backend, BackendPlan } from '../agent/backend.ts';
+import type { Backend } from '../agent/backend.ts';
 import type { Variant } from '../kernel/iptables-tools.ts';
+import type { Plan } from '../ruleset/plan.ts';
 import { backendFor } from './kernel.ts';
 import type { Kernel, NamedBackend } from './kernel.ts';
 import { runRemoval } from './removal.ts';
@@ -10,7 +11,7 @@ import { runRemoval } from './removal.ts';
 export interface Leftover {
   readonly name: string;
   readonly backend: Backend;
-  readonly plan: BackendPlan;
+  readonly plan: Plan;
   /** Objects that go, under the name of their backend. */
   readonly objects: readonly string[];
 }

@@ -1,8 +1,7 @@
-import type { BackendPlan } from '../agent/backend.ts';
 import type { Clock } from '../agent/runner.ts';
 import type { ProxyModel, Warning } from '../model/model.ts';
 import { scriptText } from '../ruleset/plan.ts';
-import type { Script } from '../ruleset/plan.ts';
+import type { Plan, Script } from '../ruleset/plan.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { CommandEffects } from './command.ts';
 import { difference, familyDifference } from './difference.ts';
@@ -22,7 +21,7 @@ export interface PreviewOptions {
 }
 
 /** Takes what a sync of one family would change. */
-export type Preview = (model: ProxyModel, plan: BackendPlan, tookMs: number) => void;
+export type Preview = (model: ProxyModel, plan: Plan, tookMs: number) => void;
 
 /** The syncs that one event asks for in each family end about together; of a large node not quite, the first time. */
 const togetherMs = 200;

@@ -13,11 +13,6 @@ export interface AttributedChange extends ObjectChange {
   readonly service?: ServiceName;
 }
 
-export interface IptablesPlan extends Plan {
-  /** The live ruleset once the scripts have run. */
-  readonly after: Ruleset;
-}
-
 /**
  * What differs, by Service, and the scripts that remove the difference; none when nothing differs. What belongs to
  * a withheld Service stays as it is live: its last good rules, or none.
@@ -27,7 +22,7 @@ export function planIptables(
   desired: Ruleset,
   target: IptablesTarget,
   isWithheld: (service: ServiceName) => boolean = () => false,
-): IptablesPlan {
+): Plan {
   const comparison = compareIptables(live, desired);
   const objects = attribute(comparison.changes, live, desired).flatMap((change) => withoutWithheld(change, isWithheld));
   return {

@@ -10,11 +10,6 @@ import { serviceOfLine } from './service.ts';
 import { withLiveSlots } from './slots.ts';
 import { withoutWithheld } from './withheld.ts';
 
-export interface NftablesPlan extends Plan {
-  /** The live ruleset once the scripts have run. */
-  readonly after: Ruleset;
-}
-
 /**
  * What differs in the table of a family, by Service, and the scripts that remove the difference; none when nothing
  * differs. What belongs to a withheld Service stays as it is live: its last good rules, or none.
@@ -24,7 +19,7 @@ export function planNftables(
   desired: Ruleset,
   family: IPFamily,
   isWithheld?: (service: ServiceName) => boolean,
-): NftablesPlan {
+): Plan {
   const table = tableOf(family);
   const allowed = isWithheld === undefined ? desired : withoutWithheld(live, desired, isWithheld);
   const { wanted, split } = withLiveSlots(live, allowed);
@@ -38,7 +33,7 @@ export function planNftables(
 }
 
 /** The plan that removes the table, whether we or kube-proxy made it. */
-export function planCleanup(live: Ruleset, family: IPFamily): NftablesPlan {
+export function planCleanup(live: Ruleset, family: IPFamily): Plan {
   return planNftables(live, { parts: [] }, family);
 }
 

@@ -1,4 +1,4 @@
-import type { ServiceName } from './ruleset.ts';
+import type { Ruleset, ServiceName } from './ruleset.ts';
 
 /** One difference between live and desired, as people and programs read it (`diff -o json`). */
 export interface Change {
@@ -33,6 +33,8 @@ export interface Script {
 export interface Plan {
   readonly changes: readonly Change[];
   readonly scripts: readonly Script[];
+  /** The live ruleset once the scripts have run. */
+  readonly after: Ruleset;
 }
 
 /** The script as the tool reads it. */

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import type { BackendPlan } from '../../src/agent/backend.ts';
 import { previewPrinter } from '../../src/commands/run-preview.ts';
 import type { PreviewFormat } from '../../src/commands/run-preview.ts';
 import type { CommandEffects } from '../../src/commands/command.ts';
 import type { ProxyModel } from '../../src/model/model.ts';
+import type { Plan } from '../../src/ruleset/plan.ts';
 import { FakeClock } from '../agent/fake-clock.ts';
 import { proxyModel, servicePort } from '../agent/models.ts';
 
@@ -11,7 +11,7 @@ const warning = { object: 'Service default/dns', field: 'spec.externalIPs[0]', r
 const ipv4 = { ...proxyModel([servicePort()]), warnings: [warning] };
 const ipv6: ProxyModel = { ...ipv4, family: 'IPv6' };
 
-function plan(...rules: readonly string[]): BackendPlan {
+function plan(...rules: readonly string[]): Plan {
   const changes = rules.map((rule) => ({
     ...{ object: 'nat KUBE-SERVICES', kind: 'change' as const, before: [], after: [rule] },
     service: { namespace: 'default', name: 'dns' },
