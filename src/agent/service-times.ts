@@ -1,6 +1,7 @@
 import type { ProxyModel, ServicePort } from '../model/model.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { ServiceName } from '../ruleset/ruleset.ts';
+import { differingMiddle } from '../ruleset/split.ts';
 
 /** When what one sync found new was seen, written and found in the kernel. Shared by all its service ports. */
 interface Generation {
@@ -27,7 +28,7 @@ export class ServiceTimes {
 
   /** This is what should be, as of now. */
   desire(model: ProxyModel, desired: Date): void {
-    const fresh = differingPorts(this.#ports, model.servicePorts);
+    const { after: fresh } = differingMiddle(this.#ports, model.servicePorts);
     this.#ports = model.servicePorts;
     this.#begin(
       fresh.filter((port) => !this.#generations.has(port)),
@@ -79,16 +80,6 @@ export class ServiceTimes {
     this.#unapplied.push(generation);
     for (const port of ports) this.#generations.set(port, generation);
   }
-}
-
-/** The ports of `now` that are not at the same distance from an end in `before`: a few, when few changed. */
-function differingPorts(before: readonly ServicePort[], now: readonly ServicePort[]): readonly ServicePort[] {
-  const shorter = Math.min(before.length, now.length);
-  let start = 0;
-  while (start < shorter && before[start] === now[start]) start++;
-  let end = 0;
-  while (end < shorter - start && before[before.length - 1 - end] === now[now.length - 1 - end]) end++;
-  return now.slice(start, now.length - end);
 }
 
 function later(left: Generation, right: Generation): Generation {

@@ -1,6 +1,7 @@
 import type { UdpFlow } from '../kernel/conntrack.ts';
 import { servicePortName } from '../model/model.ts';
 import type { ProxyModel, ServicePort } from '../model/model.ts';
+import { differingMiddle } from '../ruleset/split.ts';
 import { addressAndPort, parseAddress } from '../source/address.ts';
 
 /**
@@ -54,9 +55,8 @@ export function staleFlows({ desired, previous, hostAddresses, flows }: StaleFlo
 /** Whether anything changed between two models that can make a UDP flow stale. Without a previous one: yes. */
 export function canMakeFlowsStale(previous: ProxyModel | undefined, desired: ProxyModel): boolean {
   if (previous === undefined) return true;
-  const before = new Set(previous.servicePorts.filter(isUdp));
-  const now = desired.servicePorts.filter(isUdp);
-  return now.length !== before.size || now.some((port) => !before.has(port));
+  const { before, after } = differingMiddle(previous.servicePorts, desired.servicePorts);
+  return before.some(isUdp) || after.some(isUdp);
 }
 
 interface FlowTarget {

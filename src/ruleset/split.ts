@@ -8,6 +8,22 @@ export interface SplitParts {
   readonly common: Iterable<RulesetPart>;
 }
 
+/**
+ * What is left of two lists without what they have in common at both ends. Service ports are sorted, so between
+ * successive models that is a few, when few changed.
+ */
+export function differingMiddle<T>(
+  before: readonly T[],
+  after: readonly T[],
+): { readonly before: readonly T[]; readonly after: readonly T[] } {
+  const shorter = Math.min(before.length, after.length);
+  let start = 0;
+  while (start < shorter && before[start] === after[start]) start++;
+  let end = 0;
+  while (end < shorter - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end++;
+  return { before: before.slice(start, before.length - end), after: after.slice(start, after.length - end) };
+}
+
 /** Calls back for each place at which two lists hold different things; one of them may have no such place. */
 export function eachDifference<T>(
   before: readonly T[],
@@ -20,21 +36,15 @@ export function eachDifference<T>(
   }
 }
 
-/** Service ports are sorted, so between successive rulesets both ends are mostly the same and only skipped. */
+/** What two rulesets do not share, wherever it stands. */
 export function splitParts({ parts: live }: Ruleset, { parts: desired }: Ruleset): SplitParts {
-  const shorter = Math.min(live.length, desired.length);
-  let start = 0;
-  while (start < shorter && live[start] === desired[start]) start++;
-  let end = 0;
-  while (end < shorter - start && live[live.length - 1 - end] === desired[desired.length - 1 - end]) end++;
-  const liveMiddle = live.slice(start, live.length - end);
-  const desiredMiddle = desired.slice(start, desired.length - end);
-  const inLive = new Set(liveMiddle);
-  const inDesired = new Set(desiredMiddle);
-  const gone = liveMiddle.filter((part) => !inDesired.has(part));
+  const middle = differingMiddle(live, desired);
+  const inLive = new Set(middle.before);
+  const inDesired = new Set(middle.after);
+  const gone = middle.before.filter((part) => !inDesired.has(part));
   return {
     live: gone,
-    desired: desiredMiddle.filter((part) => !inLive.has(part)),
+    desired: middle.after.filter((part) => !inLive.has(part)),
     common: { [Symbol.iterator]: () => besides(live, new Set(gone)) },
   };
 }
