@@ -153,6 +153,20 @@ describe('the portwright program and a kernel', function () {
     });
   }
 
+  it('does not pass over legacy rules that it has no right to read', async () => {
+    await succeed(on('apply', legacy));
+    const withoutRaw = ['setpriv', '--bounding-set=-net_raw', '--inh-caps=-net_raw'];
+    for (const words of [nft.words, nftables.words]) {
+      const { exitCode, stderr } = await run(['diff', '-f', web, ...goldenNode, ...words], withoutRaw);
+      expect(exitCode, stderr).to.equal(1);
+      expect(stderr).to.match(/^warning: iptables \(legacy\): old rules may go on sending packets: .* CAP_NET_RAW/m);
+    }
+    const { exitCode, stderr } = await run(['apply', '-f', web, ...goldenNode], withoutRaw);
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.match(/^error: the variant of iptables cannot be told: .* CAP_NET_RAW .*--iptables-variant$/m);
+    expect(await namespace.mustExec('iptables-nft-save')).to.not.match(ours);
+  });
+
   it('waits for another one, says for whom, and goes on when that is killed', async () => {
     const slow = textFile(
       cli.directory,

@@ -8,7 +8,7 @@ import { scriptText } from '../ruleset/plan.ts';
 import type { Plan, Script } from '../ruleset/plan.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
-import { hasFamily, noPlan } from './diff.ts';
+import { hasFamily, noPlan, warning } from './diff.ts';
 import { difference, familyDifference } from './difference.ts';
 import type { FamilyDifference } from './difference.ts';
 import { differenceText, extent } from './difference-text.ts';
@@ -87,7 +87,7 @@ async function applyFamily(
   try {
     if (!(await hasFamily(model, variant, kernel, input, effects)))
       return { difference: familyDifference(model, noPlan, []), failures: [] };
-    const leftovers = await findLeftovers(kernel, mode, { family, variant });
+    const leftovers = await findLeftovers(kernel, mode, { family, variant }, warning(effects));
     const objects = leftovers.flatMap((leftover) => leftover.objects);
     if (options.dryRun) {
       const plan = backend.plan(await backend.list(), backend.desired(model));

@@ -74,12 +74,19 @@ async function liveFamily(
   const { family } = model;
   const { backend } = backendFor(kernel, mode, { family, variant, counters });
   const plan = backend.plan(await backend.list(), backend.desired(model));
-  const leftovers = await findLeftovers(kernel, mode, { family, variant });
+  const leftovers = await findLeftovers(kernel, mode, { family, variant }, warning(effects));
   return familyDifference(
     model,
     plan,
     leftovers.flatMap(({ objects }) => objects),
   );
+}
+
+/** For what a command goes on without. */
+export function warning(effects: CommandEffects): (words: string) => void {
+  return (words) => {
+    effects.say(`warning: ${words}`);
+  };
 }
 
 /** Of a family that was not looked at. */
@@ -96,7 +103,7 @@ export async function hasFamily(
   const reason = await unsupported(kernel, config.mode, family, variant);
   if (reason === undefined) return true;
   if (models.length === 1 || family === 'IPv4') throw new TroubleError(reason);
-  effects.say(`warning: ${family} is left out: ${reason}`);
+  warning(effects)(`${family} is left out: ${reason}`);
   return false;
 }
 

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { detectVariant } from '../kernel/iptables-variant.ts';
 import { runningProcesses } from '../kernel/processes.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { checkApi } from './doctor-api.ts';
@@ -19,7 +20,7 @@ import {
 import { doctorText } from './doctor-text.ts';
 import { checkTools, checkVersions } from './doctor-tools.ts';
 import { readConfig } from './input.ts';
-import { iptablesVariant, openKernel } from './kernel.ts';
+import { openKernel } from './kernel.ts';
 import { outputFormat, palette, printValue } from './output.ts';
 
 /** Looks whether this node is fit for Services, and changes nothing. 0 no problem, 1 problems, 2 trouble. */
@@ -35,7 +36,7 @@ export async function doctor(options: CommandOptions, effects: CommandEffects): 
 /** Everything that can be seen of this node with the rights we have, in no order of gravity. */
 export async function examineNode(config: Config, env: Sight['env']): Promise<readonly Finding[]> {
   const kernel = await openKernel(env);
-  const variant = await iptablesVariant(kernel, config);
+  const variant = config.iptablesVariant === 'auto' ? (await detectVariant(kernel)).variant : config.iptablesVariant;
   return findingsOf({ ...kernel, config, env, processes: await runningProcesses() }, variant);
 }
 

@@ -18,6 +18,7 @@ import { createSysctl } from '../kernel/sysctl.ts';
 import type { Sysctl } from '../kernel/sysctl.ts';
 import { createNftablesBackend } from '../nftables/backend.ts';
 import type { IPFamily } from '../source/objects.ts';
+import { TroubleError } from './failure.ts';
 import type { HostFacts } from './input.ts';
 
 /** This host's kernel and tools. */
@@ -53,9 +54,12 @@ export async function openKernel(env: Readonly<Record<string, string | undefined
   };
 }
 
-/** The variant that this node's iptables rules live in. */
+/** The variant that this node's iptables rules live in. Throws TroubleError where to guess could mean two proxies. */
 export async function iptablesVariant(kernel: Kernel, config: Config): Promise<Variant> {
-  return config.iptablesVariant === 'auto' ? (await detectVariant(kernel)).variant : config.iptablesVariant;
+  if (config.iptablesVariant !== 'auto') return config.iptablesVariant;
+  const { variant, doubt } = await detectVariant(kernel);
+  if (doubt === undefined || config.mode !== 'iptables') return variant;
+  throw new TroubleError(`the variant of iptables cannot be told: ${doubt}. Or say which with --iptables-variant`);
 }
 
 /** The backend of one family in the given mode. `counters`: also write the rules that count packets. */

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { Backend } from '../agent/backend.ts';
+import { isForbidden } from '../kernel/errors.ts';
 import type { Variant } from '../kernel/iptables-tools.ts';
 import type { Plan } from '../ruleset/plan.ts';
 import { backendFor } from './kernel.ts';
@@ -16,13 +17,18 @@ export interface Leftover {
   readonly objects: readonly string[];
 }
 
-/** Everything of ours that the given mode and variant does not use. What cannot be read counts as nothing. */
+/**
+ * Everything of ours that the given mode and variant does not use. What cannot be read counts as nothing; where rights
+ * are missing to read what is there, `onUnread` is given the words for it.
+ */
 export async function findLeftovers(
   kernel: Kernel,
   mode: Config['mode'],
   { family, variant }: { readonly family: IPFamily; readonly variant: Variant },
+  onUnread: (words: string) => void,
 ): Promise<readonly Leftover[]> {
-  const found = await Promise.all(otherBackends(kernel, mode, family, variant).map(leftoverOf));
+  const others = otherBackends(kernel, mode, family, variant);
+  const found = await Promise.all(others.map((other) => leftoverOf(other, onUnread)));
   return found.flat();
 }
 
@@ -49,8 +55,11 @@ function otherBackends(
     : [...backends, backendFor(kernel, 'nftables', { family, variant, counters: false })];
 }
 
-async function leftoverOf({ name, backend }: NamedBackend): Promise<Leftover[]> {
-  const live = await backend.list().catch(() => undefined);
+async function leftoverOf({ name, backend }: NamedBackend, onUnread: (words: string) => void): Promise<Leftover[]> {
+  const live = await backend.list().catch((error: unknown) => {
+    if (isForbidden(error)) onUnread(`${name}: old rules may go on sending packets: ${(error as Error).message}`);
+    return undefined;
+  });
   if (live === undefined) return [];
   const plan = backend.planCleanup(live);
   if (plan.changes.length === 0) return [];

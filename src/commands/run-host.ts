@@ -94,7 +94,9 @@ export async function settleFamily(
       failures.push(`node ports on localhost will not answer: ${(error as Error).message}`);
     });
   }
-  const leftovers = await findLeftovers(kernel, backend.mode, { family: backend.family, variant });
+  const leftovers = await findLeftovers(kernel, backend.mode, { family: backend.family, variant }, (words) => {
+    failures.push(words);
+  });
   return [...failures, ...(await removeLeftovers(leftovers))];
 }
 

@@ -239,11 +239,13 @@ async function agentOf(setting: Setting, { from, metrics, counters, fail }: Agen
   });
 }
 
-async function preview({ options, effects, config, kernel, variant, families }: Setting) {
+async function preview({ options, effects, config, kernel, variant, families, logger }: Setting) {
   const format = outputFormat(options.output, ['text', 'json', 'yaml', 'script']);
   const leftovers = new Map<IPFamily, readonly string[]>();
   for (const family of families) {
-    const found = await findLeftovers(kernel, config.mode, { family, variant });
+    const found = await findLeftovers(kernel, config.mode, { family, variant }, (reason) => {
+      logger.warn('what another mode or variant left is not all seen', { family, reason });
+    });
     leftovers.set(
       family,
       found.flatMap(({ objects }) => objects),

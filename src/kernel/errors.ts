@@ -1,4 +1,5 @@
 import type { LoadFailure } from './classify.ts';
+import { rightsAdvice, rightsMissing } from './rights.ts';
 import type { RunResult } from './run.ts';
 
 /** A tool did not do what it was asked to; the message names tool, outcome and its own first words. */
@@ -61,6 +62,11 @@ export function isMissing(error: unknown): boolean {
   return error instanceof CommandError && error.result.isMissing;
 }
 
+/** A tool that only reads or cleans up lacks a right. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof CommandError && rightsMissing.test(error.result.stderr);
+}
+
 /** Trying the same script again soon can help: somebody held a lock, or the tool was killed. */
 export function isWorthRetry(error: unknown): boolean {
   return error instanceof LoadError && (error.failure.kind === 'lock-held' || error.failure.kind === 'killed');
@@ -83,5 +89,6 @@ function outcome(result: RunResult): string {
   if (result.isTruncated) return 'more output than can be kept';
   const words = result.stderr.split('\n').find((line) => line.trim() !== '') ?? 'no message';
   if (result.signal !== undefined) return `ended by ${result.signal}: ${words}`;
-  return `exit code ${String(result.exitCode)}: ${words}`;
+  const advice = rightsMissing.test(words) ? `. ${rightsAdvice}` : '';
+  return `exit code ${String(result.exitCode)}: ${words}${advice}`;
 }

@@ -1,3 +1,4 @@
+import { classify } from './classify.ts';
 import { legacyTables, toolName, type IpFamily, type Variant } from './iptables-tools.ts';
 import type { Files } from './files.ts';
 import type { Run } from './run.ts';
@@ -46,5 +47,7 @@ async function toolRefusal(effects: FamilyEffects, variant: Variant, family: IpF
   const tool = toolName(family, variant);
   const result = await effects.run(tool, ['-w', '5', '-S', 'POSTROUTING', '-t', 'nat']);
   if (result.exitCode === 0 || /is incompatible, use 'nft' tool/.test(result.stderr)) return undefined;
-  return result.isMissing ? result.stderr : `${tool} cannot read table nat: ${result.stderr.trim()}`;
+  if (result.isMissing) return result.stderr;
+  const { kind, message } = classify({ tool, ...result, script: '' });
+  return kind === 'environment' ? message : `${tool} cannot read table nat: ${result.stderr.trim()}`;
 }

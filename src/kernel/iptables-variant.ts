@@ -1,3 +1,4 @@
+import { isForbidden } from './errors.ts';
 import { savedRules, type IpFamily, type SaveEffects, type Variant } from './iptables-tools.ts';
 import type { Run } from './run.ts';
 
@@ -6,6 +7,8 @@ export interface DetectedVariant {
   readonly variant: Variant;
   /** For logs: what decided. */
   readonly reason: string;
+  /** Why it may be wrong: rules that are there could not be read, and could have decided otherwise. */
+  readonly doubt?: string;
 }
 
 /** Kubelet writes them for exactly this question, in mangle. */
@@ -20,6 +23,13 @@ const proxyChain = /^:KUBE-(SERVICES|NODEPORTS|SVC-\w+|SEP-\w+) /m;
 export async function detectVariant(effects: SaveEffects): Promise<DetectedVariant> {
   const nft = await savedText(effects, 'nft');
   const legacy = await savedText(effects, 'legacy');
+  const detected = await decide(effects, nft.text, legacy.text);
+  // To read legacy takes a right more, which a container for nf_tables is not given.
+  if (legacy.refusal === undefined || kubeletHint.test(nft.text)) return detected;
+  return { ...detected, doubt: `rules of iptables-legacy are there and cannot be read: ${legacy.refusal}` };
+}
+
+async function decide(effects: SaveEffects, nft: string, legacy: string): Promise<DetectedVariant> {
   for (const [pattern, reason] of [
     [kubeletHint, 'holds the chain that kubelet makes as a hint'],
     [proxyChain, 'holds chains of a proxy'],
@@ -31,17 +41,24 @@ export async function detectVariant(effects: SaveEffects): Promise<DetectedVaria
   return installedVariant(effects.run);
 }
 
-async function savedText(effects: SaveEffects, variant: Variant): Promise<string> {
+/** The rules of both families, and why some that are there could not be read. */
+async function savedText(
+  effects: SaveEffects,
+  variant: Variant,
+): Promise<{ readonly text: string; readonly refusal?: string }> {
   const families: readonly IpFamily[] = ['IPv4', 'IPv6'];
+  const refusals: string[] = [];
   const texts = families.map(async (family) => {
     try {
       return (await savedRules(effects, variant, family)).text;
-    } catch {
+    } catch (error) {
       // A node without this variant, or without this family, has no rules in it.
+      if (isForbidden(error)) refusals.push((error as Error).message);
       return '';
     }
   });
-  return (await Promise.all(texts)).join('\n');
+  const text = (await Promise.all(texts)).join('\n');
+  return { text, ...(refusals[0] === undefined ? {} : { refusal: refusals[0] }) };
 }
 
 function ruleCount(saved: string): number {

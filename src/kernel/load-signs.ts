@@ -1,4 +1,5 @@
 import type { LoadFailureKind } from './classify.ts';
+import { rightsAdvice, rightsMissing } from './rights.ts';
 
 /** One known outcome of a load; all that is given must fit. */
 export interface Sign {
@@ -42,9 +43,9 @@ export const signs: readonly Sign[] = [
   },
   {
     kind: 'environment',
-    stderr: /you must be root|Operation not permitted|Permission denied/,
+    stderr: rightsMissing,
     means: 'The rights to change rules are missing in this network namespace',
-    todo: 'Run as root or with CAP_NET_ADMIN (iptables-legacy: CAP_NET_RAW too)',
+    todo: rightsAdvice,
   },
   {
     kind: 'environment',

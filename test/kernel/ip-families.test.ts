@@ -43,6 +43,19 @@ describe('the support of an IP family', function () {
     expect((await iptablesFamily(lab, 'nft', 'IPv4')).isSupported).to.equal(true);
   });
 
+  it('is missing where a right or the lock is, and the reason says which', async () => {
+    const reason = async (variant: 'nft' | 'legacy', ...argv: readonly [string, ...string[]]) => {
+      const run = createRun({ ...lab.options, prefix: [...lab.options.prefix, argv] });
+      return (await iptablesFamily({ ...lab, run }, variant, 'IPv4')).reason;
+    };
+    const without = (right: string) => ['setpriv', `--bounding-set=-${right}`, `--inh-caps=-${right}`] as const;
+    expect(await reason('nft', ...without('net_admin'))).to.contain('CAP_NET_ADMIN');
+    expect(await reason('legacy', ...without('net_raw'))).to.contain('CAP_NET_RAW');
+    expect(await reason('legacy', 'env', 'XTABLES_LOCKFILE=/proc/xtables.lock')).to.contain(
+      '/run/xtables.lock writable',
+    );
+  });
+
   it('is missing where the tool is, which the reason names', async () => {
     const paths = { searched: ['/nowhere'], find: () => undefined };
     const support = await iptablesFamily({ ...lab, run: createRun({ paths }) }, 'nft', 'IPv4');

@@ -65,6 +65,32 @@ describe('the variant of iptables', function () {
     });
   }
 
+  describe('without the right to read legacy', () => {
+    const withoutRaw = () => {
+      const prefix = [...lab.options.prefix, ['setpriv', '--bounding-set=-net_raw', '--inh-caps=-net_raw']] as const;
+      return detectVariant({ ...lab, run: createRun({ ...lab.options, prefix }) });
+    };
+
+    it('is doubtful where legacy rules are there, with the right that is missing', async () => {
+      await lab.namespace.shell(
+        'iptables-legacy -t mangle -N KUBE-KUBELET-CANARY; iptables-nft -t nat -N KUBE-SERVICES',
+      );
+      const { doubt } = await withoutRaw();
+      expect(doubt).to.contain('iptables-legacy').and.to.contain('CAP_NET_RAW');
+      expect(await detectVariant(lab))
+        .to.deep.include({ variant: 'legacy' })
+        .and.to.not.have.property('doubt');
+    });
+
+    it("is sure with kubelet's hint in nft, and where there are no legacy rules", async () => {
+      expect(await withoutRaw()).to.not.have.property('doubt');
+      await lab.namespace.shell('iptables-legacy -A INPUT; iptables-nft -t mangle -N KUBE-IPTABLES-HINT');
+      expect(await withoutRaw())
+        .to.deep.include({ variant: 'nft' })
+        .and.to.not.have.property('doubt');
+    });
+  });
+
   it('is what `iptables` is in an empty kernel, where looking creates nothing', async () => {
     const installed = (await lab.namespace.mustExec('iptables', '--version')).includes('legacy') ? 'legacy' : 'nft';
     expect((await detectVariant(lab)).variant).to.equal(installed);
