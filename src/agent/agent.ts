@@ -321,7 +321,6 @@ export class Agent {
   }
 
   #synced(part: Part, { model }: Synced): void {
-    this.#options.metrics.changesTaken();
     this.#memory.worked();
     this.#tellWarnings(model);
     part.flows.written(model);

@@ -44,6 +44,8 @@ export interface FamilyLoopOptions {
 
 /** What a family's loop tells. None of these may throw. */
 export interface FamilyHandlers {
+  /** A sync takes up everything that was asked for until now. */
+  onBegun(): void;
   onSynced(synced: Synced): void;
   /** `isBusy`: somebody holds a lock, it is tried again within a second. */
   onFailed(
@@ -209,6 +211,7 @@ export class FamilyLoop {
     const model = timed.time('model', () => this.#options.model());
     if (model === undefined) return 'done';
     this.#hasBegun = true;
+    handlers.onBegun();
     this.#times.desire(model, date());
     // What the kernel holds of a Service that was left alone, nobody has kept account of.
     if (this.#quarantine.release(model, startedAt)) this.#forget();

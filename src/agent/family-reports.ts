@@ -52,6 +52,12 @@ export class FamilyReports implements FamilyHandlers {
     this.#latency.note(triggers);
   }
 
+  onBegun(): void {
+    this.#options.health.begun(this.#options.family);
+    this.#options.metrics.changesTaken();
+    this.#latency.begun();
+  }
+
   onSynced(synced: Synced): void {
     const { family, health, metrics, logger, quarantined } = this.#options;
     const { model, changes, refusals, leftovers, stages, tookMs, wasListed, live } = synced;

@@ -33,7 +33,10 @@ export interface HealthReport {
 
 interface FamilyState {
   lastUpdated: Date;
+  /** The oldest request that no sync has taken up. */
   queuedAt?: number;
+  /** The oldest request that a sync has taken up and none has finished. */
+  underWaySince?: number;
   verified?: Date;
   notReady?: string;
 }
@@ -61,10 +64,18 @@ export class Health {
     this.#state(family).queuedAt ??= this.#options.now();
   }
 
-  /** A sync was completed. What was requested meanwhile follows at once and counts from its next request. */
+  /** A sync takes up what was requested. */
+  begun(family: IPFamily): void {
+    const state = this.#state(family);
+    if (state.queuedAt === undefined) return;
+    state.underWaySince ??= state.queuedAt;
+    delete state.queuedAt;
+  }
+
+  /** A sync was completed. What was requested since it began is still to be done. */
   updated(family: IPFamily): void {
     const state = this.#state(family);
-    delete state.queuedAt;
+    delete state.underWaySince;
     state.lastUpdated = this.#options.date();
   }
 
@@ -119,8 +130,8 @@ export class Health {
 }
 
 function familyHealth(state: FamilyState, now: number, timeoutMs: number): FamilyHealth {
-  const { queuedAt, lastUpdated, verified } = state;
-  const isHealthy = queuedAt === undefined || now - queuedAt < timeoutMs;
+  const { queuedAt, underWaySince = queuedAt, lastUpdated, verified } = state;
+  const isHealthy = underWaySince === undefined || now - underWaySince < timeoutMs;
   const notReady = state.notReady ?? (isHealthy ? undefined : 'a requested sync is overdue');
   return {
     lastUpdated,

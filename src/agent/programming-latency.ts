@@ -5,8 +5,10 @@ import type { EndpointTrigger } from '../source/state-source.ts';
 export class ProgrammingLatency {
   readonly #family: IPFamily;
   readonly #begin: Date;
-  /** By Service, milliseconds since the epoch. */
-  readonly #since = new Map<string, number>();
+  /** By Service, milliseconds since the epoch: what no sync has taken up yet. */
+  readonly #waiting = new Map<string, number>();
+  /** The same: what syncs have taken up, but none has finished. */
+  readonly #underWay = new Map<string, number>();
 
   constructor(family: IPFamily, begin: Date) {
     this.#family = family;
@@ -17,16 +19,27 @@ export class ProgrammingLatency {
     for (const { service, addressType, changedAt } of triggers) {
       if (addressType !== this.#family) continue;
       const at = changedAt === undefined ? NaN : Date.parse(changedAt);
-      if (Number.isNaN(at)) this.#since.delete(service);
-      else if (at >= this.#begin.getTime())
-        this.#since.set(service, Math.min(at, this.#since.get(service) ?? Infinity));
+      if (Number.isNaN(at)) {
+        this.#waiting.delete(service);
+        this.#underWay.delete(service);
+      } else if (at >= this.#begin.getTime()) keepFirst(this.#waiting, service, at);
     }
   }
 
-  /** What waited until now is in the kernel: the seconds that each took. */
+  /** A sync takes up what waits. */
+  begun(): void {
+    for (const [service, at] of this.#waiting) keepFirst(this.#underWay, service, at);
+    this.#waiting.clear();
+  }
+
+  /** What was taken up is in the kernel: the seconds that each took. */
   programmed(now: Date): readonly number[] {
-    const seconds = [...this.#since.values()].map((at) => Math.max(0, now.getTime() - at) / 1000);
-    this.#since.clear();
+    const seconds = [...this.#underWay.values()].map((at) => Math.max(0, now.getTime() - at) / 1000);
+    this.#underWay.clear();
     return seconds;
   }
+}
+
+function keepFirst(times: Map<string, number>, service: string, at: number): void {
+  times.set(service, Math.min(at, times.get(service) ?? Infinity));
 }

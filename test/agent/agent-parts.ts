@@ -34,9 +34,9 @@ export class FakeSource implements StateSource {
     return () => this.#listeners.delete(listener);
   }
 
-  becomes(state: ClusterState): void {
+  becomes(state: ClusterState, slices = 0): void {
     this.#state = state;
-    for (const listener of this.#listeners) listener({ triggers: [] });
+    for (const listener of this.#listeners) listener({ triggers: [], slices });
   }
 }
 
@@ -62,16 +62,17 @@ export async function agentParts(options: AgentPartsOptions = {}) {
   const settled: string[] = [];
   let monitor: MonitorHandlers | undefined;
   let tellAddresses: (addresses: readonly string[]) => void = () => undefined;
+  const metrics = await createMetrics({
+    ...{ mode: 'iptables', families: 1, version: '0.0.0', now: () => clock.now() / 1000 },
+    ...{ readiness: () => new Map(), features: new Map() },
+  });
   const agent = new Agent({
     ...{ config, nodeName: 'node-1', source, clock, date, health },
     isStandalone: options.isStandalone ?? false,
     isDryRun: options.isDryRun ?? false,
     families: [{ backend: kernel.backend(), isWatched: true }],
     logger: lineLogger(lines),
-    metrics: await createMetrics({
-      ...{ mode: 'iptables', families: 1, version: '0.0.0', now: () => clock.now() / 1000 },
-      ...{ readiness: () => new Map(), features: new Map() },
-    }),
+    metrics,
     events: { record: (event) => events.push(event) },
     effects: {
       startMonitor: (handlers) => {
@@ -101,7 +102,7 @@ export async function agentParts(options: AgentPartsOptions = {}) {
     },
   });
   return {
-    ...{ agent, clock, kernel, source, health, lines, events, fatal, flows, settled },
+    ...{ agent, clock, kernel, source, health, metrics, lines, events, fatal, flows, settled },
     monitor: () => monitor,
     tellAddresses: (addresses: readonly string[]) => {
       tellAddresses(addresses);

@@ -52,6 +52,31 @@ describe('agent/agent', () => {
     expect(synced[1]).to.include('"services":"default/web"').and.to.include('"load"');
   });
 
+  it('counts as pending what came while a sync was under way', async () => {
+    const { source, clock, kernel, metrics } = await started();
+    const pending = async () =>
+      /^kubeproxy_sync_proxy_rules_endpoint_changes_pending (\d+)$/m.exec(await metrics.text())?.[1];
+    source.becomes(web());
+    await clock.advance(2_000);
+    kernel.onCommit = () => {
+      kernel.onCommit = () => undefined;
+      source.becomes(web('10.244.0.7'), 1);
+    };
+    source.becomes(web('10.244.0.6'), 3);
+    expect(await pending()).to.equal('3');
+    await clock.advance(100);
+    expect(await pending()).to.equal('1');
+    await clock.advance(2_000);
+    expect(await pending()).to.equal('0');
+  });
+
+  it('has nothing pending in a dry run that has told what it would do', async () => {
+    const { source, clock, metrics } = await started({ isDryRun: true });
+    source.becomes(web(), 3);
+    await clock.advance(100);
+    expect(await metrics.text()).to.include('kubeproxy_sync_proxy_rules_endpoint_changes_pending 0');
+  });
+
   it('does not take its own commits for those of others', async () => {
     const { source, clock, kernel, monitor } = await started();
     source.becomes(web());

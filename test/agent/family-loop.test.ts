@@ -30,6 +30,7 @@ describe('agent/family-loop', () => {
     const seen = { verified: 0, plans: 0, contested: 0, inFront: [] as string[] };
     let current: ClusterState | undefined = 'state' in more ? more.state : web();
     const handlers: FamilyHandlers = {
+      onBegun: () => undefined,
       onSynced: (synced) => told.synced.push(synced),
       onFailed: (error) => told.failures.push(error),
       onDoubt: (why) => told.doubts.push(why),

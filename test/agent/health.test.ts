@@ -68,8 +68,26 @@ describe('agent/health', () => {
       'IPv4.healthy': false,
       'IPv6.healthy': true,
     });
+    health.begun('IPv4');
     health.updated('IPv4');
     expect(livezAnswer(health.report()).status).to.equal(200);
+  });
+
+  it('counts what was requested during a sync from its own request, and what failed from the first', () => {
+    const { health, time } = setUp();
+    health.started('IPv4');
+    health.queued('IPv4');
+    health.begun('IPv4');
+    time.ms = 50_000;
+    health.queued('IPv4');
+    time.ms = 59_000;
+    health.updated('IPv4');
+    time.ms = 109_999;
+    expect(livezAnswer(health.report()).status).to.equal(200);
+    health.begun('IPv4');
+    health.queued('IPv4');
+    time.ms = 110_000;
+    expect(livezAnswer(health.report()).status).to.equal(503);
   });
 
   const nodes: [string, Node | undefined, number][] = [

@@ -16,6 +16,7 @@ describe('programming latency', () => {
 
   it('counts from the first change of a Service that waits, once', () => {
     latency.note([changed('shop/web', 3), changed('shop/web', 1), changed('shop/cart', 2)]);
+    latency.begun();
     expect(latency.programmed(at(5))).to.deep.equal([4, 3]);
     expect(latency.programmed(at(6))).to.deep.equal([]);
   });
@@ -23,6 +24,24 @@ describe('programming latency', () => {
   it('leaves out the other family, slices that are gone, and what changed before the agent began', () => {
     latency.note([changed('shop/web', 1, 'IPv6'), changed('shop/old', -60), changed('shop/gone', 1)]);
     latency.note([{ service: 'shop/gone', addressType: 'IPv4' }]);
+    latency.begun();
     expect(latency.programmed(at(5))).to.deep.equal([]);
+  });
+
+  it('does not take for programmed what came while a sync was under way', () => {
+    latency.note([changed('shop/web', 1)]);
+    latency.begun();
+    latency.note([changed('shop/web', 2), changed('shop/cart', 2)]);
+    expect(latency.programmed(at(3))).to.deep.equal([2]);
+    latency.begun();
+    expect(latency.programmed(at(6))).to.deep.equal([4, 4]);
+  });
+
+  it('counts from the first change after a sync that failed', () => {
+    latency.note([changed('shop/web', 1)]);
+    latency.begun();
+    latency.note([changed('shop/web', 2)]);
+    latency.begun();
+    expect(latency.programmed(at(6))).to.deep.equal([5]);
   });
 });
