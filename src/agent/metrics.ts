@@ -33,7 +33,7 @@ export interface SyncObservation {
   readonly changes: Readonly<Partial<Record<'add' | 'change' | 'delete', number>>>;
 }
 
-export type SyncStage = 'model' | 'render' | 'list' | 'plan' | 'load' | 'verify';
+export type SyncStage = 'model' | 'render' | 'list' | 'plan' | 'load';
 
 /** The release of Kubernetes whose kube-proxy we stand in for. */
 const kubernetesVersion = { major: '1', minor: '36', version: 'v1.36.0' } as const;
