@@ -8,6 +8,7 @@ const isAgent = process.argv[2] === 'run';
 for (const [signal, number] of [
   ['SIGTERM', 15],
   ['SIGINT', 2],
+  ['SIGHUP', 1],
 ] as const) {
   process.on(signal, () => {
     // Asked a second time; or nothing to finish: a tool that still writes rules ends with us, each table old or new.
@@ -15,11 +16,13 @@ for (const [signal, number] of [
     abort.abort(signal);
   });
 }
+// Without a handler Node opens its debugger: to every process on the node that can reach 127.0.0.1.
+process.on('SIGUSR1', () => undefined);
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     // Whoever reads our output may stop before we do, as `head` does. A preview is then for nobody; an agent that
-    // writes rules goes on without its log.
-    if (error.code === 'EPIPE') {
+    // writes rules goes on without its log, and does as well where a disk is full for a while.
+    if (error.code === 'EPIPE' || (isAgent && stream === process.stderr)) {
       if (isAgent && process.argv.includes('--dry-run') && stream === process.stdout) abort.abort('EPIPE');
       return;
     }
