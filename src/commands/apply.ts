@@ -1,24 +1,21 @@
 import type { Backend } from '../agent/backend.ts';
 import { sync } from '../agent/sync.ts';
-import type { SyncResult } from '../agent/sync.ts';
-import { routeLocalnet } from '../kernel/sysctl.ts';
-import type { Variant } from '../kernel/iptables-tools.ts';
 import type { ProxyModel } from '../model/model.ts';
-import { scriptText } from '../ruleset/plan.ts';
-import type { Plan, Script } from '../ruleset/plan.ts';
+import type { Plan } from '../ruleset/plan.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
-import { hasFamily, noPlan, warning } from './diff.ts';
+import { hasFamily, noPlan, warning, withKernel } from './diff.ts';
+import type { LiveInput } from './diff.ts';
 import { difference, familyDifference } from './difference.ts';
 import type { FamilyDifference } from './difference.ts';
 import { differenceText, extent } from './difference-text.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
 import type { Input } from './input.ts';
-import { backendFor, haveCounters, iptablesVariant, openKernel } from './kernel.ts';
+import { backendFor, haveCounters, openKernel, routeLocalhost } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { findLeftovers, removeLeftovers } from './leftovers.ts';
-import type { Leftover } from './leftovers.ts';
 import { outputFormat, palette, printValue } from './output.ts';
+import { printedScript } from './printed-script.ts';
 import { inTurn } from './turn.ts';
 
 /** What became of one family. */
@@ -33,7 +30,7 @@ export async function apply(options: CommandOptions, effects: CommandEffects): P
   const format = outputFormat(options.output, ['text', 'json', 'yaml']);
   const config = await readConfig(options, effects);
   const kernel = await openKernel(effects.env);
-  const input = await readInput(options, effects, config, kernel.facts);
+  const input = await readInput(options, effects, { config, facts: kernel.facts });
   const { outcomes, durationMs } = options.dryRun
     ? await applyFamilies(kernel, input, options, effects)
     : await inTurn(kernel, effects, () => applyFamilies(kernel, input, options, effects));
@@ -66,36 +63,41 @@ function summary(
 
 async function applyFamilies(kernel: Kernel, input: Input, options: CommandOptions, effects: CommandEffects) {
   const started = performance.now();
-  const variant = await iptablesVariant(kernel, input.config);
+  const live = await withKernel(kernel, input);
   const outcomes: FamilyOutcome[] = [];
-  for (const model of input.models) outcomes.push(await applyFamily(model, variant, kernel, input, options, effects));
+  for (const model of input.models) outcomes.push(await applyFamily(model, live, options, effects));
   return { outcomes, durationMs: Math.round(performance.now() - started) };
 }
 
 async function applyFamily(
   model: ProxyModel,
-  variant: Variant,
-  kernel: Kernel,
-  input: Input,
+  live: LiveInput,
   options: CommandOptions,
   effects: CommandEffects,
 ): Promise<FamilyOutcome> {
   const { family } = model;
-  const { mode, nfacct } = input.config;
+  const { kernel, variant } = live;
+  const { mode, nfacct } = live.config;
   const counters = mode === 'iptables' && !options.dryRun ? await haveCounters(kernel) : nfacct;
   const { backend } = backendFor(kernel, mode, { family, variant, counters });
   try {
-    if (!(await hasFamily(model, variant, kernel, input, effects)))
+    if (!(await hasFamily(model, live, effects)))
       return { difference: familyDifference(model, noPlan, []), failures: [] };
     const leftovers = await findLeftovers(kernel, mode, { family, variant }, warning(effects));
     const objects = leftovers.flatMap((leftover) => leftover.objects);
     if (options.dryRun) {
       const plan = backend.plan(await backend.list(), backend.desired(model));
-      if (options.output === 'text') printScripts([...plan.scripts, ...leftovers.flatMap(scriptsOf)], effects);
+      const scripts = [plan, ...leftovers.map((leftover) => leftover.plan)].flatMap((one) => one.scripts);
+      if (options.output === 'text') for (const script of scripts) effects.print(printedScript(script));
       return { difference: familyDifference(model, plan, objects), failures: [] };
     }
     const result = await sync(backend, model, { keepGoing: options.keepGoing });
-    const failures = await finish(result, backend, model, leftovers, kernel);
+    const failures = [
+      ...result.refusals.map(({ service, reason }) => `Service ${namespacedName(service)} was left out: ${reason}`),
+      ...(await routeLocalhost(kernel, model)),
+      ...result.leftovers.map((words) => `something unused could not be removed and was left: ${words}`),
+      ...(await removeLeftovers(leftovers)),
+    ];
     return { difference: familyDifference(model, result.plan, objects), failures };
   } catch (error) {
     // The other family is not to blame.
@@ -109,37 +111,4 @@ async function applyFamily(
 async function remaining(backend: Backend, model: ProxyModel): Promise<Plan> {
   const live = await backend.list().catch(() => undefined);
   return live === undefined ? noPlan : backend.plan(live, backend.desired(model));
-}
-
-/** What follows once the rules stand: the setting that needs its guard rule first, and the other mode's removal. */
-async function finish(
-  { refusals, leftovers: unremoved }: SyncResult,
-  backend: Backend,
-  model: ProxyModel,
-  leftovers: readonly Leftover[],
-  kernel: Kernel,
-): Promise<string[]> {
-  const failures = refusals.map(({ service, reason }) => `Service ${namespacedName(service)} was left out: ${reason}`);
-  if (backend.mode === 'iptables' && model.localhostNodePorts) {
-    await kernel.sysctl.ensure(routeLocalnet, '1').catch((error: unknown) => {
-      failures.push(`node ports on localhost will not answer: ${(error as Error).message}`);
-    });
-  }
-  return [
-    ...failures,
-    ...unremoved.map((words) => `something unused could not be removed and was left: ${words}`),
-    ...(await removeLeftovers(leftovers)),
-  ];
-}
-
-function scriptsOf({ plan }: Leftover): readonly Script[] {
-  return plan.scripts;
-}
-
-/** Each script under a comment line that names the command which reads it. */
-function printScripts(scripts: readonly Script[], effects: CommandEffects): void {
-  for (const script of scripts) {
-    const command = script.tool === 'nft' ? 'nft -f' : `${script.tool} --noflush -w 5`;
-    effects.print(`# ${command}\n${scriptText(script)}`);
-  }
 }

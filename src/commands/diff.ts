@@ -40,7 +40,7 @@ export async function diff(options: CommandOptions, effects: CommandEffects): Pr
 
 async function againstKernel(options: CommandOptions, effects: CommandEffects, config: Config) {
   const kernel = await openKernel(effects.env);
-  const input = await readInput(options, effects, config, kernel.facts);
+  const input = await readInput(options, effects, { config, facts: kernel.facts });
   return { ...input, families: await liveDifference(kernel, input, effects) };
 }
 
@@ -50,11 +50,11 @@ export async function liveDifference(
   input: Input,
   effects: CommandEffects,
 ): Promise<readonly FamilyDifference[]> {
-  const variant = await iptablesVariant(kernel, input.config);
+  const live = await withKernel(kernel, input);
   const families: FamilyDifference[] = [];
   for (const model of input.models) {
     try {
-      families.push(await liveFamily(model, variant, kernel, input, effects));
+      families.push(await liveFamily(model, live, effects));
     } catch (error) {
       families.push({ ...familyDifference(model, noPlan, []), error: (error as Error).message });
     }
@@ -62,15 +62,21 @@ export async function liveDifference(
   return families;
 }
 
-async function liveFamily(
-  model: ProxyModel,
-  variant: Variant,
-  kernel: Kernel,
-  input: Input,
-  effects: CommandEffects,
-): Promise<FamilyDifference> {
-  if (!(await hasFamily(model, variant, kernel, input, effects))) return familyDifference(model, noPlan, []);
-  const { mode, nfacct: counters } = input.config;
+/** An input, and the kernel it is held against. */
+export interface LiveInput extends Input {
+  readonly kernel: Kernel;
+  readonly variant: Variant;
+}
+
+/** Throws TroubleError where the variant of iptables cannot be told. */
+export async function withKernel(kernel: Kernel, input: Input): Promise<LiveInput> {
+  return { ...input, kernel, variant: await iptablesVariant(kernel, input.config) };
+}
+
+async function liveFamily(model: ProxyModel, live: LiveInput, effects: CommandEffects): Promise<FamilyDifference> {
+  if (!(await hasFamily(model, live, effects))) return familyDifference(model, noPlan, []);
+  const { kernel, variant } = live;
+  const { mode, nfacct: counters } = live.config;
   const { family } = model;
   const { backend } = backendFor(kernel, mode, { family, variant, counters });
   const plan = backend.plan(await backend.list(), backend.desired(model));
@@ -95,9 +101,7 @@ export const noPlan: Plan = { changes: [], scripts: [], after: { parts: [] } };
 /** A host may be without IPv6: that is said, and no failure unless it alone was asked for. Throws TroubleError. */
 export async function hasFamily(
   { family }: ProxyModel,
-  variant: Variant,
-  kernel: Kernel,
-  { config, models }: Input,
+  { config, models, kernel, variant }: LiveInput,
   effects: CommandEffects,
 ): Promise<boolean> {
   const reason = await unsupported(kernel, config.mode, family, variant);
@@ -109,7 +113,7 @@ export async function hasFamily(
 
 async function againstFile(path: string, options: CommandOptions, effects: CommandEffects, config: Config) {
   const listing = savedListing(path, await readSaved(path, options, effects), config);
-  const input = await readInput(options, effects, config, undefined, listing.dropsInvalid);
+  const input = await readInput(options, effects, { config, dropsInvalid: listing.dropsInvalid });
   const families = input.models
     .filter(({ family }) => listing.families.includes(family))
     .map((model) => {

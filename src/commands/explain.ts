@@ -33,7 +33,7 @@ export async function explain(options: CommandOptions, effects: CommandEffects):
   const facts = options.own['live'] === true ? factsOfHost(run) : undefined;
   if (saved !== undefined && !needsState(options, effects, config) && config.nodeAddresses === undefined)
     effects.say('note: without -f or --node-addresses the addresses of this host are taken for those of the node');
-  const state = needsState(options, effects, config) ? await readInput(options, effects, config, facts) : undefined;
+  const state = needsState(options, effects, config) ? await readInput(options, effects, { config, facts }) : undefined;
   const programs = await programsFor(saved, options, run, config, state);
   const question = {
     to,

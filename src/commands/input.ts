@@ -39,16 +39,23 @@ export async function readConfig(options: CommandOptions, effects: CommandEffect
   return config;
 }
 
+/** What an input is read for. */
+export interface InputUse {
+  readonly config: Config;
+  /** Given when the rules are for this host's kernel. */
+  readonly facts?: HostFacts | undefined;
+  /** For rules of another host: packets that its connection tracking calls INVALID are dropped, which is usual. */
+  readonly dropsInvalid?: boolean;
+}
+
 /**
- * The state, from manifests or a cluster, and what it means for this node. `facts` are given when the rules are for
- * this host's kernel; for rules of another host `dropsInvalid` says what its kernel was set to. Throws InputError with all problems at once unless `--keep-going`.
+ * The state, from manifests or a cluster, and what it means for this node. Throws InputError with all problems at once
+ * unless `--keep-going`.
  */
 export async function readInput(
   options: CommandOptions,
   effects: CommandEffects,
-  config: Config,
-  facts?: HostFacts,
-  dropsInvalid = true,
+  { config, facts, dropsInvalid = true }: InputUse,
 ): Promise<Input> {
   warnOfFlagsOfRun(config, effects);
   const { state, nodes, problems, warnings } = await readState(options, effects, config);

@@ -14,8 +14,9 @@ import { detectVariant } from '../kernel/iptables-variant.ts';
 import { createCounters } from '../kernel/nfacct.ts';
 import { createNftTool } from '../kernel/nft-tool.ts';
 import { inScratchNamespace, tryTables } from '../kernel/scratch.ts';
-import { createSysctl } from '../kernel/sysctl.ts';
+import { createSysctl, routeLocalnet } from '../kernel/sysctl.ts';
 import type { Sysctl } from '../kernel/sysctl.ts';
+import type { ProxyModel } from '../model/model.ts';
 import { createNftablesBackend } from '../nftables/backend.ts';
 import type { IPFamily } from '../source/objects.ts';
 import { TroubleError } from './failure.ts';
@@ -106,6 +107,20 @@ function isTaken(failure: LoadFailure | undefined): boolean {
 export async function haveCounters(kernel: Kernel): Promise<boolean> {
   const present = await createCounters(kernel.run).ensure(iptablesCounters);
   return iptablesCounters.every((name) => present.has(name));
+}
+
+/**
+ * Lets node ports answer on localhost where the model wants that; not before the rules stand, since one of them guards
+ * it. Gives what did not work, in words.
+ */
+export async function routeLocalhost(kernel: Kernel, { localhostNodePorts }: ProxyModel): Promise<string[]> {
+  if (!localhostNodePorts) return [];
+  try {
+    await kernel.sysctl.ensure(routeLocalnet, '1');
+    return [];
+  } catch (error) {
+    return [`node ports on localhost will not answer: ${(error as Error).message}`];
+  }
 }
 
 /** Why this host cannot have rules of a family in a mode; absent when it can. */

@@ -20,7 +20,7 @@ export async function ports(options: CommandOptions, effects: CommandEffects): P
   const suggest = countOf(options.own['suggest']);
   const config = await readConfig(options, effects);
   // A Service refused for its node port is what this command is asked about.
-  const input = await readInput({ ...options, keepGoing: true }, effects, config);
+  const input = await readInput({ ...options, keepGoing: true }, effects, { config });
   const others = input.problems.filter((problem) => !isPortConflict(problem));
   if (others.length > 0 && !options.keepGoing) throw new InputError(others);
   const isHere = options.filenames.length > 0 || isThisHost(input);

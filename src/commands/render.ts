@@ -7,7 +7,7 @@ import { renderer, toolOf } from './renderer.ts';
 export async function render(options: CommandOptions, effects: CommandEffects): Promise<number> {
   const format = outputFormat(options.output, ['text', 'json', 'yaml']);
   const config = await readConfig(options, effects);
-  const { models, warnings, problems } = await readInput(options, effects, config);
+  const { models, warnings, problems } = await readInput(options, effects, { config });
   const renderModel = await renderer(config);
   const rulesets = models.map((model) => ({
     family: model.family,

@@ -24,7 +24,7 @@ export async function report(options: CommandOptions, effects: CommandEffects): 
   const config = await readConfig(options, effects);
   const kernel = options.own['live'] === true ? await openKernel(effects.env) : undefined;
   // A Service refused for its node port is among what the page shows.
-  const input = await readInput({ ...options, keepGoing: true }, effects, config, kernel?.facts);
+  const input = await readInput({ ...options, keepGoing: true }, effects, { config, facts: kernel?.facts });
   const others = input.problems.filter((problem) => !isPortConflict(problem));
   if (others.length > 0 && !options.keepGoing) throw new InputError(others);
   const table = portTable({

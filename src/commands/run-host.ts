@@ -12,7 +12,7 @@ import type { Logger } from '../log.ts';
 import { buildModel } from '../model/build.ts';
 import type { ProxyModel } from '../model/model.ts';
 import type { IPFamily } from '../source/objects.ts';
-import { backendFor, unsupported } from './kernel.ts';
+import { backendFor, routeLocalhost, unsupported } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { TroubleError } from './failure.ts';
 import { findLeftovers, removeLeftovers } from './leftovers.ts';
@@ -88,12 +88,7 @@ export async function settleFamily(
   backend: Backend,
   model: ProxyModel,
 ): Promise<readonly string[]> {
-  const failures: string[] = [];
-  if (backend.mode === 'iptables' && model.localhostNodePorts) {
-    await kernel.sysctl.ensure(routeLocalnet, '1').catch((error: unknown) => {
-      failures.push(`node ports on localhost will not answer: ${(error as Error).message}`);
-    });
-  }
+  const failures = await routeLocalhost(kernel, model);
   const leftovers = await findLeftovers(kernel, backend.mode, { family: backend.family, variant }, (words) => {
     failures.push(words);
   });

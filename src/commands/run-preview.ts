@@ -1,13 +1,13 @@
 import type { Clock } from '../agent/runner.ts';
 import type { ProxyModel, Warning } from '../model/model.ts';
-import { scriptText } from '../ruleset/plan.ts';
-import type { Plan, Script } from '../ruleset/plan.ts';
+import type { Plan } from '../ruleset/plan.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { CommandEffects } from './command.ts';
 import { difference, familyDifference } from './difference.ts';
 import type { Difference, FamilyDifference } from './difference.ts';
 import { differenceText, extent } from './difference-text.ts';
 import { palette, printValue } from './output.ts';
+import { printedScript } from './printed-script.ts';
 
 /** How a dry run of the agent prints what it would do. */
 export type PreviewFormat = 'text' | 'json' | 'yaml' | 'script';
@@ -67,15 +67,10 @@ interface Told {
 function scriptPrinter(effects: CommandEffects): Preview {
   const printed = new Map<IPFamily, string>();
   return ({ family }, { scripts }) => {
-    const text = scripts.map(withCommand).join('');
+    const text = scripts.map(printedScript).join('');
     if (text !== (printed.get(family) ?? '')) effects.print(text);
     printed.set(family, text);
   };
-}
-
-function withCommand(script: Script): string {
-  const command = script.tool === 'nft' ? 'nft -f' : `${script.tool} --noflush -w 5`;
-  return `# ${command}\n${scriptText(script)}`;
 }
 
 /** A Service of two families may be warned of in both, in the same words. */

@@ -26,7 +26,7 @@ export async function verify(options: CommandOptions, effects: CommandEffects): 
   const isLive = options.own['live'] === true;
   const config = await readConfig(isLive ? options : inMode(options, 'iptables'), effects);
   const run = createRun({ paths: createToolPaths(effects.env['PATH']) });
-  const input = await readInput(options, effects, config, isLive ? factsOfHost(run) : undefined);
+  const input = await readInput(options, effects, { config, facts: isLive ? factsOfHost(run) : undefined });
   const result = isLive ? await againstKernel(input, run) : await betweenModes(input, options, effects);
   if (format === 'text') effects.print(verificationText(result));
   else await printValue(verificationData(result), format, effects);
