@@ -68,7 +68,7 @@ async function isTakenLive(
     suspects.has(namespacedName(service)) && !tried.has(namespacedName(service));
   const plan = backend.plan(await backend.list(), desired, isWithheld);
   try {
-    for (const script of plan.scripts) if (script.phase === 'change') await backend.load(script);
+    for (const script of plan.apart ?? plan.scripts) if (script.phase === 'change') await backend.load(script);
     return true;
   } catch (error) {
     if (isRefusal(error)) return false;

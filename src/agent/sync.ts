@@ -51,9 +51,14 @@ export async function sync(backend: Backend, model: ProxyModel, options: SyncOpt
   for (let conflicts = 0; ;) {
     const plan = backend.plan(live, desired, isWithheld);
     first ??= plan;
-    const failure = await loadChanges(backend, plan);
+    let { scripts } = plan;
+    let failure = await loadChanges(backend, scripts);
+    if (failure !== undefined && plan.apart !== undefined && isAboutRules(failure)) {
+      scripts = plan.apart;
+      failure = await loadChanges(backend, scripts);
+    }
     if (failure === undefined) {
-      const leftovers = await removeUnused(backend, plan);
+      const leftovers = await removeUnused(backend, scripts);
       return { plan: first, live: plan.after, refusals: [...refused.values()], leftovers };
     }
     if (isRefusal(failure.error)) {
@@ -86,8 +91,12 @@ interface Failure {
   readonly error: LoadError;
 }
 
-async function loadChanges(backend: Backend, plan: Plan): Promise<Failure | undefined> {
-  for (const script of plan.scripts) {
+function isAboutRules({ error }: Failure): boolean {
+  return isRefusal(error) || isConflict(error) || error.failure.kind === 'busy';
+}
+
+async function loadChanges(backend: Backend, scripts: readonly Script[]): Promise<Failure | undefined> {
+  for (const script of scripts) {
     if (script.phase !== 'change') continue;
     const error = await failureOf(backend, script);
     if (error !== undefined) return { script, error };
@@ -99,9 +108,9 @@ async function loadChanges(backend: Backend, plan: Plan): Promise<Failure | unde
 const maxUnremovable = 20;
 
 /** Best effort, after all else: a foreign rule may still point to what we no longer need. That stays, the rest goes. */
-export async function removeUnused(backend: Backend, plan: Plan): Promise<string[]> {
+export async function removeUnused(backend: Backend, scripts: readonly Script[]): Promise<string[]> {
   const failures: string[] = [];
-  for (const planned of plan.scripts) {
+  for (const planned of scripts) {
     if (planned.phase !== 'clean-up') continue;
     let script: Script | undefined = planned;
     while (script !== undefined && failures.length < maxUnremovable) {

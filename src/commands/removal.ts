@@ -18,5 +18,5 @@ export async function runRemoval(backend: Backend, plan: Plan): Promise<readonly
       throw error;
     }
   }
-  return removeUnused(backend, plan);
+  return removeUnused(backend, plan.scripts);
 }

@@ -18,7 +18,9 @@ export function planCleanup(live: Ruleset, target: IptablesTarget): Plan {
     object.name === canaryChain && object.kind === 'chain' ? { ...object, isOwned: true } : object,
   );
   const kept = objects.filter((object) => object.kind === 'hooks').flatMap(keptHooks);
-  return planIptables({ parts: [withCanaries] }, { parts: [kept] }, target);
+  const { apart, ...plan } = planIptables({ parts: [withCanaries] }, { parts: [kept] }, target);
+  // Rules that other programs left behind are common here.
+  return apart === undefined ? plan : { ...plan, scripts: apart };
 }
 
 function keptHooks(hooks: RulesetObject): RulesetObject[] {

@@ -4,7 +4,7 @@ import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import { compareIptables } from './compare.ts';
 import { isServicePortChain } from './ownership.ts';
-import { iptablesScripts } from './script.ts';
+import { inOneCommit, iptablesScripts } from './script.ts';
 import type { IptablesTarget } from './script.ts';
 import { serviceIndex, serviceOfRule } from './service.ts';
 
@@ -25,9 +25,11 @@ export function planIptables(
 ): Plan {
   const comparison = compareIptables(live, desired);
   const objects = attribute(comparison.changes, live, desired).flatMap((change) => withoutWithheld(change, isWithheld));
+  const scripts = iptablesScripts(objects, { live, desired }, target);
+  const single = inOneCommit(scripts);
   return {
     changes: objects.flatMap(changesOf),
-    scripts: iptablesScripts(objects, { live, desired }, target),
+    ...(single === undefined ? { scripts } : { scripts: [single], apart: scripts }),
     after: comparison.after(objects),
   };
 }

@@ -90,6 +90,18 @@ function inBlocks(changes: readonly Changed[]): [Changed[][], Changed[]] {
   return [blocks, changes.filter((change) => !isNew(change))];
 }
 
+/**
+ * The same scripts as one with a single COMMIT, which takes all or nothing and costs half; absent when they are about
+ * more than one table, or remove nothing.
+ */
+export function inOneCommit(scripts: readonly Script[]): Script | undefined {
+  const [change, cleanUp] = scripts;
+  if (change === undefined || cleanUp === undefined) return undefined;
+  const [first, ...others] = [...change.segments, ...cleanUp.segments].filter(({ text }) => text.startsWith('*'));
+  if (others.length !== 1 || others[0]?.text !== first?.text) return undefined;
+  return { ...change, segments: [...change.segments.slice(0, -1), ...cleanUp.segments.slice(1)] };
+}
+
 function table(name: string, content: readonly Segment[]): Segment[] {
   return content.length === 0 ? [] : [{ text: `*${name}\n` }, ...content, { text: 'COMMIT\n' }];
 }

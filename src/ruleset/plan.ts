@@ -33,6 +33,11 @@ export interface Script {
 export interface Plan {
   readonly changes: readonly Change[];
   readonly scripts: readonly Script[];
+  /**
+   * The same in more scripts, with the removal of what nothing uses any more on its own: for when the kernel refuses,
+   * since rules of somebody else may lead to that. Absent where `scripts` keep it apart.
+   */
+  readonly apart?: readonly Script[];
   /** The live ruleset once the scripts have run. */
   readonly after: Ruleset;
 }

@@ -91,6 +91,9 @@ for (const variant of ['nft', 'legacy'] as const) {
       const script = plan.scripts.map(scriptText).join('');
       expect(plan.changes.map(({ service: of }) => of?.name)).to.deep.equal(plan.changes.map(() => 'web'));
       expect(script).not.to.match(/KUBE-SERVICES|KUBE-NODEPORTS|10\.244\.1\.3/);
+      // What goes, goes in the same commit.
+      expect(plan.scripts.map(({ phase }) => phase)).to.deep.equal(['change']);
+      expect(script).to.match(/^-X KUBE-SEP-/m);
       expect((await sync(one, changed, { keepGoing: false })).plan.scripts).to.deep.equal([]);
     });
 

@@ -107,6 +107,24 @@ describe('a plan of iptables rules', () => {
     expect(gaining.indexOf('-D KUBE-SERVICES')).to.be.greaterThan(gaining.indexOf('*nat'));
   });
 
+  it('removes in the same commit, and keeps that apart for when it is refused', () => {
+    const fewer = state([web], [slice([endpoint('10.244.1.1')])]);
+    const { scripts: together, apart = [] } = planned(text(), plain, fewer);
+    expect(together.map(({ phase }) => phase)).to.deep.equal(['change']);
+    expect(apart.map(({ phase }) => phase)).to.deep.equal(['change', 'clean-up']);
+    const lines = (of: typeof apart) => of.flatMap((script) => scriptText(script).split('\n'));
+    const frame = ['*nat', 'COMMIT', ''];
+    const rules = (of: typeof apart) => lines(of).filter((line) => !frame.includes(line));
+    expect(rules(together)).to.deep.equal(rules(apart));
+    expect(lines(together).filter((line) => line === 'COMMIT')).to.have.lengthOf(1);
+  });
+
+  it('keeps removal apart where a second table is concerned', () => {
+    const { scripts: kept, apart } = planned(text(), plain, state([web], []));
+    expect(kept.map(({ phase }) => phase)).to.deep.equal(['change', 'clean-up']);
+    expect(apart).to.equal(undefined);
+  });
+
   it('makes a chain before anything jumps to it', () => {
     const made = new Set(['KUBE-MARK-MASQ', 'KUBE-FIREWALL']);
     for (const rule of scripts('').split('\n')) {
