@@ -34,8 +34,9 @@ export async function checkApi(sight: Sight): Promise<readonly Finding[]> {
 }
 
 /** Its own Service IP only answers once a proxy has written rules for it. */
-async function wayFinding({ config, env }: Sight, { server, origin }: Credentials): Promise<Finding> {
+async function wayFinding({ config, env }: Sight, { server, origin, proxy }: Credentials): Promise<Finding> {
   const code = 'api-way';
+  if (proxy !== undefined) return fine(code, `${server.host} is reached through the proxy ${proxy.host}`);
   const name = server.hostname.replace(/^\[|\]$/g, '');
   const addresses = await lookup(name, { all: true }).catch(() => []);
   const isServiceIP =

@@ -86,8 +86,12 @@ export async function clusterSource(config: Config, nodeName: string, run: RunSo
     ...(config.master === undefined ? {} : { master: config.master }),
   };
   const credentials = loadCredentials(connection, { env: effects.env });
+  const { server, proxy } = credentials;
+  if (proxy !== undefined) {
+    logger.info('the API server is reached through a proxy', { server: server.host, proxy: proxy.host });
+  }
   const sourceEffects = { clock, random: Math.random, log: logger };
-  const client = observed(createClient(credentials, sourceEffects), credentials.server.host, { clock, metrics });
+  const client = observed(createClient(credentials, sourceEffects), server.host, { clock, metrics });
   const events = createEventRecorder(
     { client, reportingController: 'kube-proxy', reportingInstance: `kube-proxy-${hostname()}` },
     { clock, log: logger, date: () => new Date() },

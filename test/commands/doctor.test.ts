@@ -267,6 +267,14 @@ describe('doctor on the API server', () => {
     expect(bad(await api(flags))).to.deep.equal(['api-way problem', 'api-reachable problem']);
   });
 
+  it('goes through the proxy of the environment, and says so', async () => {
+    const found = await api({ master: 'https://192.0.2.1:6443' }, { HTTPS_PROXY: 'http://me:secret@127.0.0.1:1' });
+    expect(bad(found)).to.deep.equal(['api-reachable problem']);
+    expect(found.map(({ what }) => what).join())
+      .to.match(/192\.0\.2\.1:6443 is reached through the proxy 127\.0\.0\.1:1.*ECONNREFUSED/)
+      .and.not.contain('secret');
+  });
+
   it('tells what is wrong with a kubeconfig', async () => {
     expect(bad(await api({ kubeconfig: '/no/such/kubeconfig' }))).to.deep.equal(['api-config problem']);
   });

@@ -5,6 +5,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Cluster, User } from '@kubernetes/client-node';
 import { JSON_SCHEMA, load } from 'js-yaml';
+import { proxyOf } from './proxy.ts';
 
 /** Where the user says the API server is. */
 export interface ConnectionOptions {
@@ -14,7 +15,7 @@ export interface ConnectionOptions {
   readonly master?: string;
 }
 
-/** What the process knows about the pod it may run in. */
+/** What the process knows about the pod it may run in, and about the proxy on its way. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where a pod finds its token and certificate authority. */
@@ -30,6 +31,8 @@ export interface Presentation {
 /** An API server, and the right to speak to it. */
 export interface Credentials {
   readonly server: URL;
+  /** On the way to the server, where there is one; may hold a name and password. */
+  readonly proxy?: URL;
   /** By which way it was found, for messages. */
   readonly origin: 'kubeconfig' | 'master' | 'in-cluster';
   /** Reads token, certificates and kubeconfig again where they are files; throws with the path that is in the way. */
@@ -49,8 +52,9 @@ const execTimeoutMs = 30_000;
 /** Finds the API server: kubeconfig and `--master`, or else the pod's own surroundings. */
 export function loadCredentials(options: ConnectionOptions, surroundings: Surroundings): Credentials {
   const { kubeconfig, master } = options;
-  if (kubeconfig !== undefined && kubeconfig !== '') return fromKubeconfig(kubeconfig, master);
-  if (master !== undefined && master !== '') return credentials('master', () => anonymous(master));
+  const { env } = surroundings;
+  if (kubeconfig !== undefined && kubeconfig !== '') return fromKubeconfig(kubeconfig, master, env);
+  if (master !== undefined && master !== '') return credentials('master', env, () => anonymous(master));
   return inCluster(surroundings);
 }
 
@@ -58,12 +62,13 @@ export function loadCredentials(options: ConnectionOptions, surroundings: Surrou
 interface Loaded {
   readonly config: KubeConfig;
   readonly tokenFile?: string;
+  readonly proxyUrl?: string;
 }
 
-function fromKubeconfig(path: string, master: string | undefined): Credentials {
+function fromKubeconfig(path: string, master: string | undefined, env: Surroundings['env']): Credentials {
   let text = readText(path, 'kubeconfig');
   let loaded = parseKubeconfig(text, path, master);
-  return credentials('kubeconfig', (isRefused) => {
+  return credentials('kubeconfig', env, (isRefused) => {
     const current = readText(path, 'kubeconfig');
     if (current === text && !isRefused) return loaded;
     loaded = parseKubeconfig(current, path, master);
@@ -86,7 +91,7 @@ function inCluster({ env, serviceAccountDirectory = defaultServiceAccountDirecto
   const caFile = join(serviceAccountDirectory, 'ca.crt');
   const config = new KubeConfig();
   config.loadFromClusterAndUser({ name: 'in-cluster', server, caFile, skipTLSVerify: false }, { name: 'in-cluster' });
-  return credentials('in-cluster', () => ({ config, tokenFile }));
+  return credentials('in-cluster', env, () => ({ config, tokenFile }));
 }
 
 function anonymous(master: string): Loaded {
@@ -96,13 +101,19 @@ function anonymous(master: string): Loaded {
   return { config };
 }
 
-function credentials(origin: Credentials['origin'], loadNow: (isRefused: boolean) => Loaded): Credentials {
+function credentials(
+  origin: Credentials['origin'],
+  env: Surroundings['env'],
+  loadNow: (isRefused: boolean) => Loaded,
+): Credentials {
   let isRefused = false;
-  const cluster = loadNow(false).config.getCurrentCluster();
+  const { config, proxyUrl = '' } = loadNow(false);
+  const cluster = config.getCurrentCluster();
   if (cluster === null) throw new ConnectionConfigError('no cluster in the configuration');
+  const server = parseUrl(cluster.server);
+  const proxy = proxyOf(server, proxyUrl, env);
   return {
-    server: parseUrl(cluster.server),
-    origin,
+    ...{ server, origin, ...(proxy === undefined ? {} : { proxy }) },
     present: async () => {
       const loaded = loadNow(isRefused);
       isRefused = false;
@@ -179,8 +190,9 @@ function parseKubeconfig(text: string, path: string, master = ''): Loaded {
   const server = serverUrl(master === '' ? (cluster?.server ?? '') : master, isTls);
   config.loadFromClusterAndUser(directCluster(cluster, server), withExecInfo(user));
   config.makePathsAbsolute(base);
-  if (typeof tokenFile !== 'string' || tokenFile === '') return { config };
-  return { config, tokenFile: isAbsolute(tokenFile) ? tokenFile : join(base, tokenFile) };
+  const loaded = { config, proxyUrl: cluster?.proxyUrl ?? '' };
+  if (typeof tokenFile !== 'string' || tokenFile === '') return loaded;
+  return { ...loaded, tokenFile: isAbsolute(tokenFile) ? tokenFile : join(base, tokenFile) };
 }
 
 function parseText(text: string, path: string): { readonly config: KubeConfig; readonly raw: RawKubeconfig } {
@@ -197,7 +209,7 @@ function parseText(text: string, path: string): { readonly config: KubeConfig; r
   }
 }
 
-/** The cluster at this address, without a way through a proxy. */
+/** The cluster at this address. The way through a proxy is ours to make: client-node's is for one request each. */
 function directCluster(cluster: Cluster | null, server: string): Cluster {
   const skipTLSVerify = cluster?.skipTLSVerify === true || isPlain(server);
   return { name: 'cluster', ...cluster, server, skipTLSVerify, proxyUrl: '' };

@@ -1,26 +1,27 @@
-import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Clock } from './effects.ts';
 
 const probeEveryMs = 700;
 const probeTimeoutMs = 2000;
 
 /**
- * Finds out when a server that could not be connected to is back, by one bare TCP connection at a time for everybody
- * who waits: a cheap question that can be asked each second for hours while requests back off to half a minute.
+ * Finds out when a server that could not be connected to is back, by one connection at a time for everybody who
+ * waits, opened as requests open theirs with nothing said on it: a cheap question that can be asked each second for hours while requests back off to half a minute.
  */
 export class Reachability {
-  readonly #address: { readonly host: string; readonly port: number };
+  readonly #open: (signal: AbortSignal) => Promise<Socket>;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #waiting = new Set<() => void>();
   /** Ends the probe that is waited for or under way. */
   #endProbe: (() => void) | undefined;
 
-  constructor(server: URL, effects: { readonly clock: Clock; readonly random: () => number }) {
-    this.#address = {
-      host: server.hostname.replace(/^\[|\]$/g, ''),
-      port: server.port === '' ? (server.protocol === 'http:' ? 80 : 443) : Number(server.port),
-    };
+  /** `open` ends early when its signal is aborted. */
+  constructor(
+    open: (signal: AbortSignal) => Promise<Socket>,
+    effects: { readonly clock: Clock; readonly random: () => number },
+  ) {
+    this.#open = open;
     this.#clock = effects.clock;
     this.#random = effects.random;
   }
@@ -54,22 +55,24 @@ export class Reachability {
   }
 
   #probe(): void {
-    const socket = connect(this.#address);
+    const probe = new AbortController();
     const end = () => {
       cancel();
-      socket.destroy();
+      probe.abort();
       this.#endProbe = undefined;
     };
     const again = () => {
+      if (probe.signal.aborted) return;
       end();
       this.#probeLater();
     };
     const cancel = this.#clock.after(probeTimeoutMs, again);
     this.#endProbe = end;
-    socket.on('error', again);
-    socket.on('connect', () => {
+    this.#open(probe.signal).then((socket) => {
+      socket.destroy();
+      if (probe.signal.aborted) return;
       end();
       for (const wake of [...this.#waiting]) wake();
-    });
+    }, again);
   }
 }

@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { apiError, ConnectionError, MalformedAnswerError } from './api-error.ts';
+import { openConnection, throughDial } from './connection.ts';
 import type { Credentials, Presentation } from './credentials.ts';
 import type { Effects } from './effects.ts';
 import { Reachability } from './reachability.ts';
@@ -72,12 +74,16 @@ class Client implements ApiClient {
   readonly #limits: ClientLimits;
   readonly #reachability: Reachability;
   #agent: { readonly agent: Agent; readonly fingerprint: string } | undefined;
+  /** Those of the last request. */
+  #tls: Presentation['tls'] = {};
+  /** Connections that a proxy has not made yet: the agent does not know them. */
+  readonly #dials = new Set<AbortController>();
 
   constructor(credentials: Credentials, effects: Pick<Effects, 'clock' | 'random'>, limits: ClientLimits) {
     this.#credentials = credentials;
     this.#clock = effects.clock;
     this.#limits = limits;
-    this.#reachability = new Reachability(credentials.server, effects);
+    this.#reachability = new Reachability((signal) => this.#connect(signal), effects);
   }
 
   async json(request: ApiRequest): Promise<unknown> {
@@ -103,6 +109,7 @@ class Client implements ApiClient {
   }
 
   close(): void {
+    for (const dial of this.#dials) dial.abort();
     this.#agent?.agent.destroy();
   }
 
@@ -201,10 +208,9 @@ class Client implements ApiClient {
         signal?.removeEventListener('abort', abort);
         const message = `${describe(request)}: ${this.#explain(error, isConnected)}`;
         const isStale = sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+        const phase = error instanceof ConnectionError ? error.phase : isConnected ? 'headers' : 'connect';
         reject(
-          isStale
-            ? new StaleConnectionError(message, 'headers', error)
-            : new ConnectionError(message, isConnected ? 'headers' : 'connect', error),
+          isStale ? new StaleConnectionError(message, 'headers', error) : new ConnectionError(message, phase, error),
         );
       });
       signal?.addEventListener('abort', abort);
@@ -214,9 +220,9 @@ class Client implements ApiClient {
   }
 
   #explain(error: NodeJS.ErrnoException, isConnected: boolean): string {
-    const { server, origin } = this.#credentials;
+    const { server, origin, proxy } = this.#credentials;
     const hint =
-      origin === 'in-cluster' && !isConnected
+      origin === 'in-cluster' && !isConnected && proxy === undefined
         ? '. The address of the Service "kubernetes" works only once a proxy runs: give --master or a kubeconfig with the API server itself'
         : '';
     const reason = error.message === '' ? (error.code ?? 'no reason given') : error.message;
@@ -262,13 +268,37 @@ class Client implements ApiClient {
       // Requests under way end on the connections of the old agent.
       this.#dropIdleConnections();
       const options = { keepAlive: true, keepAliveMsecs: keepAliveMs };
+      const { server, proxy } = this.#credentials;
       const agent =
-        this.#credentials.server.protocol === 'http:'
-          ? new HttpAgent(options)
-          : new HttpsAgent({ ...options, ...presentation.tls });
-      this.#agent = { agent, fingerprint: current };
+        server.protocol === 'http:' ? new HttpAgent(options) : new HttpsAgent({ ...options, ...presentation.tls });
+      this.#tls = presentation.tls;
+      this.#agent = {
+        agent: proxy === undefined ? agent : throughDial(agent, () => this.#dial()),
+        fingerprint: current,
+      };
     }
     return this.#agent.agent;
+  }
+
+  #connect(signal: AbortSignal): Promise<Socket> {
+    const { server, proxy } = this.#credentials;
+    return openConnection({ server, ...(proxy === undefined ? {} : { proxy }), tls: this.#tls }, signal);
+  }
+
+  /** A connection through the proxy, given up when a request would not wait for it any longer. */
+  async #dial(): Promise<Socket> {
+    const dial = new AbortController();
+    const cancelTimer = this.#clock.after(this.#limits.headerTimeoutMs, () => {
+      dial.abort();
+    });
+    this.#dials.add(dial);
+    try {
+      const socket = await this.#connect(dial.signal);
+      return socket.setKeepAlive(true, keepAliveMs);
+    } finally {
+      cancelTimer();
+      this.#dials.delete(dial);
+    }
   }
 }
 
