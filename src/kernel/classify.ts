@@ -1,29 +1,4 @@
-import { signs, type Sign } from './load-signs.ts';
-
-/** What a failed load asks of us. */
-export type LoadFailureKind =
-  /** Somebody else holds a lock: the same script again, soon. */
-  | 'lock-held'
-  /** The host lacks something (a tool, a right, memory): no rule is at fault. */
-  | 'environment'
-  /** The named line is refused, whatever the kernel holds. */
-  | 'refused-line'
-  /** The kernel refused the table without naming a line: read again, then bisect. */
-  | 'refused-commit'
-  /** The live rules are not those the script was planned against: read again, plan again. */
-  | 'conflict'
-  /** Something is still in use and cannot be deleted yet: later. */
-  | 'busy'
-  /** The script ends too early. */
-  | 'truncated'
-  /** The transaction is too large for the socket: in smaller pieces. */
-  | 'too-long'
-  /** The kernel or the tool lacks a match, target or expression. */
-  | 'unsupported-feature'
-  /** A signal or our deadline ended the tool: the same script again. */
-  | 'killed'
-  /** A script of ours that no host accepts. */
-  | 'internal';
+import { signs, type LoadFailureKind, type Sign } from './load-signs.ts';
 
 /** What went wrong, on which line, and what to do about it. */
 export interface LoadFailure {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { classify, type LoadFailureKind, type LoadOutcome } from '../../src/kernel/classify.ts';
+import { classify, type LoadOutcome } from '../../src/kernel/classify.ts';
+import type { LoadFailureKind } from '../../src/kernel/load-signs.ts';
 
 /** Lines 1 to 12, as the messages below number them. */
 const script = [
