@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { expect } from 'chai';
 import type { Files } from '../../src/kernel/files.ts';
 import { iptablesFamily, nftFamily } from '../../src/kernel/ip-families.ts';
@@ -54,6 +56,17 @@ describe('the support of an IP family', function () {
     expect(await reason('legacy', 'env', 'XTABLES_LOCKFILE=/proc/xtables.lock')).to.contain(
       '/run/xtables.lock writable',
     );
+  });
+
+  it('is there although somebody else holds the lock', async () => {
+    const lock = lab.namespace.env['XTABLES_LOCKFILE']!;
+    const holder = spawn('flock', ['--no-fork', lock, 'sh', '-c', 'echo held; exec sleep 60']);
+    try {
+      await once(holder.stdout, 'data');
+      expect(await iptablesFamily(lab, 'legacy', 'IPv6')).to.deep.equal({ family: 'IPv6', isSupported: true });
+    } finally {
+      holder.kill();
+    }
   });
 
   it('is missing where the tool is, which the reason names', async () => {
