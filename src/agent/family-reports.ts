@@ -71,6 +71,7 @@ export class FamilyReports implements FamilyHandlers {
       changes: changeCounts(changes),
     });
     for (const seconds of this.#latency.programmed(this.#options.date())) metrics.programmed(family, seconds);
+    if (refusals.length > 0) metrics.writeFailed(family, wasListed);
     metrics.quarantined(family, quarantined());
     const { internal, external } = withoutLocalEndpoints(model);
     metrics.noLocalEndpoints(family, 'internal', internal);

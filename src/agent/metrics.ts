@@ -108,10 +108,11 @@ export class Metrics {
     for (const [stage, took] of Object.entries(stages)) this.#own.stages.observe({ ...labels, stage }, took);
     for (const [kind, count] of Object.entries(changes)) this.#own.changes.inc({ ...labels, kind }, count);
     if (isOk) this.#kube.lastSync.set(labels, this.#options.now());
-    else this.#syncFailed(family, isFull);
+    else this.writeFailed(family, isFull);
   }
 
-  #syncFailed(family: IPFamily, isFull: boolean): void {
+  /** A write failed, or the kernel refused a part of it. */
+  writeFailed(family: IPFamily, isFull: boolean): void {
     const labels = { ip_family: family };
     this.#kube.nftables?.syncFailures.inc(labels);
     this.#kube.iptables?.restoreFailures.inc(labels);

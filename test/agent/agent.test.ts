@@ -107,8 +107,8 @@ describe('agent/agent', () => {
     expect(agent.services()[0]!.warnings).to.have.length(1);
   });
 
-  it('says which Service the kernel refuses in log, Event and /services', async () => {
-    const { source, clock, kernel, events, agent, lines } = await started();
+  it('says which Service the kernel refuses in log, Event and /services, and counts a failed write', async () => {
+    const { source, clock, kernel, events, agent, lines, metrics } = await started();
     kernel.refuses = '10.244.0.66';
     source.becomes(web('10.244.0.66'));
     await clock.advance(100);
@@ -116,6 +116,8 @@ describe('agent/agent', () => {
     expect(events.map(({ reason }) => reason)).to.include('RulesRefused');
     expect(agent.services()[0]).to.include({ state: 'quarantined' });
     expect(agent.services()[0]).not.to.have.property('applied');
+    const text = await metrics.text();
+    expect(text).to.include('kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv4"} 1');
   });
 
   it('says who changed rules, in log and Event', async () => {
