@@ -1,4 +1,4 @@
-import type { Listener } from '../kernel/listeners.ts';
+import type { ListeningSocket } from '../kernel/listening-sockets.ts';
 import { holds, isEphemeral } from '../kernel/port-ranges.ts';
 import type { PortRange } from '../kernel/port-ranges.ts';
 import { addressAndPort } from '../source/address.ts';
@@ -69,7 +69,7 @@ function concerns({ holder, refused, protocol }: Conflict, claim: Claim): boolea
 }
 
 function listenerProblems(claim: Claim, { host, addresses, freePort }: Surroundings): readonly PortProblem[] {
-  const collides = (one: Listener) =>
+  const collides = (one: ListeningSocket) =>
     one.port === claim.nodePort &&
     one.protocol === claim.protocol &&
     // What a proxy opens itself: node ports before Kubernetes 1.24, and the answers to health checks.

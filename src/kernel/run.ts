@@ -60,9 +60,9 @@ const maxStderrLength = 4_000_000;
 /** The only place that starts short-lived processes. */
 export function createRun(options: CommandOptions): Run {
   return async (tool, args, runOptions = {}) => {
-    const argv = commandLine(options, tool, args, runOptions.through ?? []);
-    if ('missing' in argv) return missingResult([tool, ...args], missingTool(options.paths, argv.missing));
-    const [file, ...rest] = argv.argv;
+    const command = commandLine(options, tool, args, runOptions.through ?? []);
+    if ('missing' in command) return missingResult([tool, ...args], missingTool(options.paths, command.missing));
+    const [file, ...rest] = command.argv;
     const child = execa(file, rest, {
       reject: false,
       stdin: 'ignore',
@@ -79,7 +79,7 @@ export function createRun(options: CommandOptions): Run {
     const result = await child;
     pipes.settle();
     return {
-      argv: argv.argv,
+      argv: command.argv,
       ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }),
       ...(result.signal === undefined ? {} : { signal: result.signal }),
       stdout: result.stdout ?? '',

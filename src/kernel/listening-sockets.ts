@@ -3,7 +3,7 @@ import { endianness } from 'node:os';
 import type { Files } from './files.ts';
 
 /** A socket that takes packets from anybody: a listening TCP socket, or a UDP socket without a peer. */
-export interface Listener {
+export interface ListeningSocket {
   readonly protocol: 'TCP' | 'UDP';
   /** Canonical; `0.0.0.0` and `::` take packets to every address, `::` usually of both families. */
   readonly address: string;
@@ -28,16 +28,15 @@ const socketFiles = [
   { path: '/proc/net/udp6', protocol: 'UDP', state: '07' },
 ] as const;
 
-/** Listeners of this network namespace on the ports that `isWanted` takes; what cannot be read counts as none. */
-export async function listeners(
+/** All of this network namespace; what cannot be read counts as none. */
+export async function listeningSockets(
   files: Pick<Files, 'read'>,
-  isWanted: (port: number) => boolean,
   findOwners: FindOwners = socketOwners,
-): Promise<readonly Listener[]> {
+): Promise<readonly ListeningSocket[]> {
   const found: Socket[] = [];
   for (const { path, protocol, state } of socketFiles) {
     const text = await files.read(path).catch(() => undefined);
-    found.push(...socketsOf(text ?? '', protocol, state).filter(({ port }) => isWanted(port)));
+    found.push(...socketsOf(text ?? '', protocol, state));
   }
   if (found.length === 0) return [];
   const owners = await findOwners(new Set(found.map(({ inode }) => inode)));
@@ -48,7 +47,7 @@ export async function listeners(
 }
 
 /** Looks through the open files of every process that we may look into. */
-export async function socketOwners(inodes: ReadonlySet<string>): Promise<ReadonlyMap<string, SocketOwner>> {
+async function socketOwners(inodes: ReadonlySet<string>): Promise<ReadonlyMap<string, SocketOwner>> {
   const owners = new Map<string, SocketOwner>();
   const entries = await readdir('/proc').catch(() => []);
   for (const pid of entries.filter((name) => /^\d+$/.test(name))) {

@@ -7,8 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import { ownFiles } from '../../src/kernel/files.ts';
-import { listeners } from '../../src/kernel/listeners.ts';
-import { ephemeralPorts, isEphemeral } from '../../src/kernel/port-ranges.ts';
+import { listeningSockets } from '../../src/kernel/listening-sockets.ts';
 
 const header = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
 
@@ -20,7 +19,7 @@ function files(texts: Record<string, string>) {
   return { read: (path: string) => Promise.resolve(new Map(Object.entries(texts)).get(path)) };
 }
 
-describe('listeners of a host', () => {
+describe('listening sockets of a host', () => {
   it('reads sockets of both protocols and both families, and who holds them', async () => {
     const tables = files({
       '/proc/net/tcp': header + socket('0100007F:7580', '0A', 11) + socket('0100007F:7581', '01', 12),
@@ -29,11 +28,7 @@ describe('listeners of a host', () => {
       '/proc/net/udp6': header + socket('B80D01200000000000000000010000FF:0035', '07', 16),
     });
     const owners = new Map([['13', { pid: 7, name: 'nginx' }]]);
-    const found = await listeners(
-      tables,
-      () => true,
-      () => Promise.resolve(owners),
-    );
+    const found = await listeningSockets(tables, () => Promise.resolve(owners));
     expect(found).to.deep.equal([
       { protocol: 'TCP', address: '127.0.0.1', port: 30080 },
       { protocol: 'TCP', address: '::', port: 30080, process: { pid: 7, name: 'nginx' } },
@@ -44,8 +39,7 @@ describe('listeners of a host', () => {
 
   it('takes what cannot be read for nothing', async () => {
     const broken = { read: () => Promise.reject(new Error('EACCES')) };
-    expect(await listeners(broken, () => true)).to.deep.equal([]);
-    expect(await ephemeralPorts(broken)).to.equal(undefined);
+    expect(await listeningSockets(broken)).to.deep.equal([]);
   });
 
   it('names this very process for a socket of ours', async () => {
@@ -53,7 +47,7 @@ describe('listeners of a host', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     try {
-      const found = await listeners(ownFiles, (one) => one === port);
+      const found = (await listeningSockets(ownFiles)).filter((one) => one.port === port);
       expect(found.map(({ address, protocol }) => ({ address, protocol }))).to.deep.equal([
         { address: '127.0.0.1', protocol: 'TCP' },
       ]);
@@ -76,35 +70,14 @@ describe('listeners of a host', () => {
       const child = spawn(process.execPath, [path]);
       try {
         const [port] = (await once(child.stdout, 'data')) as [Buffer];
-        const found = await listeners(ownFiles, (one) => one === Number(port));
+        const found = (await listeningSockets(ownFiles)).find((one) => one.port === Number(port));
         // A Node that is newer than 20 calls its first thread otherwise.
-        expect(found[0]?.process?.name.replace('MainThread', 'node')).to.equal(name);
+        expect(found?.process?.name.replace('MainThread', 'node')).to.equal(name);
       } finally {
         child.kill();
         await once(child, 'close');
         rmSync(directory, { recursive: true });
       }
-    });
-  }
-});
-
-describe('the ports of outgoing connections', () => {
-  const cases = [
-    { range: '32768\t60999\n', reserved: '\n', port: 32768, isTaken: true },
-    { range: '32768\t60999\n', reserved: '\n', port: 30000, isTaken: false },
-    { range: '1024\t60999\n', reserved: '8080,30000-32767\n', port: 30080, isTaken: false },
-    { range: '1024\t60999\n', reserved: '8080,30000-32767\n', port: 8080, isTaken: false },
-    { range: '1024\t60999\n', reserved: '8080,30000-32767\n', port: 8081, isTaken: true },
-  ];
-  for (const { range, reserved, port, isTaken } of cases) {
-    it(`${isTaken ? 'take' : 'leave out'} ${port} of ${range.trim()} with "${reserved.trim()}" reserved`, async () => {
-      const found = await ephemeralPorts(
-        files({
-          '/proc/sys/net/ipv4/ip_local_port_range': range,
-          '/proc/sys/net/ipv4/ip_local_reserved_ports': reserved,
-        }),
-      );
-      expect(found !== undefined && isEphemeral(found, port)).to.equal(isTaken);
     });
   }
 });
