@@ -89,7 +89,8 @@ async function respond(
 }
 
 function requestOf(message: IncomingMessage): Request {
-  const target = message.url ?? '/';
+  // Whoever asks as through a proxy names the server too.
+  const target = (message.url ?? '/').replace(/^https?:\/\/[^/?]*/i, '');
   const end = target.indexOf('?');
   return {
     method: message.method ?? 'GET',

@@ -85,6 +85,7 @@ describe('agent/http-server', () => {
       expect((await ask(port, '/healthz', { method })).head[0], method).to.equal('HTTP/1.1 200 OK');
     }
     expect((await ask(port, '/healthz', { method: 'HEAD' })).body).to.equal('');
+    expect((await ask(port, 'http://node-1:10256/healthz?x=1')).head[0]).to.equal('HTTP/1.1 200 OK');
     for (const path of ['/', '/healthz/', '/livez/x', '/metrics', '/healthz%00']) {
       expect(await ask(port, path), path).to.deep.equal(recordedAnswer('iptables-10249-nothing'));
     }
