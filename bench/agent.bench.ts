@@ -131,7 +131,7 @@ async function settled(lab: AgentLab, agent: AgentProcess): Promise<void> {
     const { body } = await lab.api.get('http://127.0.0.1:10249/metrics');
     return Number(/^portwright_rules_verified_timestamp_seconds\{ip_family="IPv4"\} (\S+)$/m.exec(body)?.[1]);
   };
-  // It comes after a hundred times what the last one took.
+  // It comes after three hundred times what the last one took.
   await eventually('verified', async () => (await verifiedAt()) > changedAt, agent.log, 1_200_000);
   // What that look left in memory is collected some seconds later.
   await pause(12_000);

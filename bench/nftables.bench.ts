@@ -75,14 +75,20 @@ export async function nftablesRows(): Promise<readonly Row[]> {
   ];
 }
 
-/** Services with a cluster IP only, which is what both shapes are written for here; one endpoint of two is local. */
+/** As many pods as a node runs, unless the kubelet is told otherwise. */
+const podsOfNode = 110;
+
+/** Services with a cluster IP only, which is what both shapes are written for here. */
 function clusterIPs(count: number): ClusterState {
   const state = manyServices(count, 2);
   const services = state.services.map((one) => ({ ...one, spec: { ...one.spec, type: 'ClusterIP', ports: [port()] } }));
-  const slices = [...state.slices].map(([name, ofService]) => {
+  const slices = [...state.slices].map(([name, ofService], place) => {
     const spread = ofService.map((slice) => ({
       ...slice,
-      endpoints: (slice.endpoints ?? []).map((one, index) => ({ ...one, nodeName: `node-${index + 1}` })),
+      endpoints: (slice.endpoints ?? []).map((one, index) => ({
+        ...one,
+        nodeName: index === 0 && place < podsOfNode ? 'node-1' : 'node-2',
+      })),
     }));
     return [name, spread] as const;
   });

@@ -10,7 +10,7 @@ const afterWriteMs = 5_000;
 /** Unwatched drift is to be repaired within 30 s. */
 const longestUnwatchedMs = 25_000;
 /** Of watched rules reading is a precaution: it may take this part of our time. */
-const leastIdleTimes = 100;
+const leastIdleTimes = 300;
 
 /** When to read the live rules next: soon after a write, then less and less often. */
 export class ListingSchedule {
