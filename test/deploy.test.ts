@@ -254,8 +254,22 @@ describe('deploy', () => {
       bin: { portwright: string };
       scripts: Record<string, string>;
     };
-    expect(dockerfile).to.include(`ENTRYPOINT ["node", "/portwright/${bin.portwright}"]`);
+    expect(dockerfile).to.include(`ENTRYPOINT ["tini", "--", "node", "/portwright/${bin.portwright}"]`);
+    expect(dockerfile).to.include(`ln -s /portwright/${bin.portwright} /usr/local/bin/portwright`);
     for (const [, script] of dockerfile.matchAll(/npm run (\w+)/g)) expect(scripts).to.have.property(script!);
+  });
+
+  it('has every tool in the image, and of the builder nothing but node and what it built', () => {
+    const image = read('Dockerfile')
+      .replace(/\\\n/g, ' ')
+      .split(/^FROM /m)
+      .at(-1)!;
+    const packages = /apt-get install -y --no-install-recommends (.+?) &&/.exec(image)![1]!.trim().split(/\s+/);
+    expect(packages).to.include.members(['conntrack', 'iproute2', 'iptables', 'nfacct', 'nftables', 'tini']);
+    const taken = [...image.matchAll(/^COPY --from=build (\S+)/gm)].map((match) => match[1]);
+    expect(taken).to.deep.equal(['/usr/local/bin/node', '/build/package.json', '/build/dist']);
+    // A layer that deletes what a lower one has makes no image smaller.
+    expect(image).to.match(/^debian:bookworm-slim\n/);
   });
 
   it('runs the standalone service with few rights, and leaves the rules when it ends', () => {

@@ -26,7 +26,7 @@ export async function detectVariant(effects: SaveEffects): Promise<DetectedVaria
   const detected = await decide(effects, nft.text, legacy.text);
   // To read legacy takes a right more, which a container for nf_tables is not given.
   if (legacy.refusal === undefined || kubeletHint.test(nft.text)) return detected;
-  return { ...detected, doubt: `rules of iptables-legacy are there and cannot be read: ${legacy.refusal}` };
+  return { ...detected, doubt: `tables of iptables-legacy are there and cannot be read: ${legacy.refusal}` };
 }
 
 async function decide(effects: SaveEffects, nft: string, legacy: string): Promise<DetectedVariant> {
