@@ -89,7 +89,7 @@ export function backendFor(
       {
         list: (of) => tools.list(of),
         load: (of, script) => tools.load(of, script),
-        tryLoad: async (of, script) => isTaken(await scratch.tryLoad(of, [script], counters ? iptablesCounters : [])),
+        tryLoad: async (of, script) => isTaken(await scratch.tryLoad(of, script, counters ? iptablesCounters : [])),
       },
     ),
   };

@@ -1,10 +1,9 @@
 import { CommandError, ListError } from './errors.ts';
 import type { Files } from './files.ts';
-import { load, type LoadEffects, type Loaded } from './load.ts';
+import { load, type LoadEffects } from './load.ts';
 import { openNamelessFile } from './nameless-file.ts';
 import type { Run } from './run.ts';
 import type { RuntimeDirectory } from './runtime-directory.ts';
-import { parseVersion, type Version } from './version.ts';
 
 /** Which kernel interface iptables speaks to. */
 export type Variant = 'nft' | 'legacy';
@@ -14,12 +13,10 @@ export type IpFamily = 'IPv4' | 'IPv6';
 
 /** iptables and ip6tables of one variant. */
 export interface IptablesTools {
-  readonly variant: Variant;
   /** All tables that exist, as `iptables-save` prints them. Creates none. Throws ListError, CommandError. */
   list(family: IpFamily): Promise<string>;
   /** Throws LoadError. Tables commit one by one, in the order of the script. */
-  load(family: IpFamily, script: string): Promise<Loaded>;
-  version(): Promise<Version>;
+  load(family: IpFamily, script: string): Promise<void>;
 }
 
 /** What `createIptablesTools` needs. */
@@ -32,17 +29,10 @@ const waitSeconds = '5';
 
 export function createIptablesTools(effects: IptablesEffects, variant: Variant): IptablesTools {
   return {
-    variant,
     list: (family) => listRules(effects, variant, family),
     load: (family, script) => {
       const tool = toolName(family, variant, 'restore');
       return load(effects, { tool, args: ['--noflush', '-w', waitSeconds] }, script);
-    },
-    version: async () => {
-      const result = await effects.run(toolName('IPv4', variant), ['--version']);
-      const version = parseVersion(result.stdout);
-      if (result.exitCode !== 0 || version === undefined) throw new CommandError(result, 'version of iptables');
-      return version;
     },
   };
 }

@@ -18,17 +18,10 @@ export interface Applier {
   readonly args: readonly string[];
 }
 
-/** A script the kernel took. */
-export interface Loaded {
-  readonly durationMs: number;
-  /** The process that committed, in our PID namespace. */
-  readonly pid?: number;
-}
-
 const ownLockSeconds = 10;
 
 /** Gives a script to its tool as a whole file, alone on this node, and dying with us. Throws LoadError, RuntimeFileError. */
-export async function load(effects: LoadEffects, applier: Applier, script: string): Promise<Loaded> {
+export async function load(effects: LoadEffects, applier: Applier, script: string): Promise<void> {
   const file = await effects.directory.write(`${applier.tool}.rules`, script);
   try {
     const command = await effects.committer.command(applier.tool);
@@ -37,7 +30,6 @@ export async function load(effects: LoadEffects, applier: Applier, script: strin
       timeoutMs: deadlineMs(script),
     });
     if (result.exitCode !== 0) throw new LoadError(await failure(applier.tool, result, script, effects.directory));
-    return { durationMs: result.durationMs, ...(result.pid === undefined ? {} : { pid: result.pid }) };
   } finally {
     await file.remove();
   }

@@ -1,6 +1,6 @@
 import { CommandError } from './errors.ts';
 import type { IpFamily } from './iptables-tools.ts';
-import { load, type LoadEffects, type Loaded } from './load.ts';
+import { load, type LoadEffects } from './load.ts';
 import { openNamelessFile } from './nameless-file.ts';
 import { isAtLeast, parseVersion, type Version } from './version.ts';
 
@@ -9,9 +9,7 @@ export interface NftTool {
   /** The table `kube-proxy` as `nft -s -p list table` prints it; empty when there is none. Throws CommandError. */
   list(family: IpFamily): Promise<string>;
   /** One transaction. Throws LoadError. */
-  load(script: string): Promise<Loaded>;
-  /** Asks the kernel whether it would take the script, and changes nothing. Throws LoadError. */
-  check(script: string): Promise<void>;
+  load(script: string): Promise<void>;
   /** Throws CommandError when nft is missing, or older than 1.0.1. */
   version(): Promise<Version>;
 }
@@ -23,9 +21,6 @@ export function createNftTool(effects: LoadEffects): NftTool {
   return {
     list: (family) => listTable(effects, family),
     load: (script) => load(effects, { tool: 'nft', args: ['-f'] }, script),
-    check: async (script) => {
-      await load(effects, { tool: 'nft', args: ['--check', '-f'] }, script);
-    },
     version: () => checkedVersion(effects),
   };
 }

@@ -5,11 +5,8 @@ import type { RuntimeDirectory, ScriptFile } from './runtime-directory.ts';
 
 /** An empty network namespace for each try: the kernel's own answer, without a rule of this host at stake. */
 export interface Scratch {
-  /**
-   * Loads the scripts one after the other; absent when the kernel takes them all, else why it refuses the first it
-   * refuses. To try a change, give what makes the live rules first. `counters` are made before.
-   */
-  tryLoad(family: IpFamily, scripts: readonly string[], counters?: readonly string[]): Promise<LoadFailure | undefined>;
+  /** Absent when the kernel takes the script, else why it does not. `counters` are made before. */
+  tryLoad(family: IpFamily, script: string, counters?: readonly string[]): Promise<LoadFailure | undefined>;
 }
 
 /** What a scratch namespace needs. */
@@ -19,45 +16,43 @@ export interface ScratchEffects {
 }
 
 /**
- * For the iptables tools, whose `--test` accepts what the kernel then refuses; nft has `check`. Needs CAP_SYS_ADMIN:
- * without it every try ends in an `environment` failure.
+ * For the iptables tools, whose `--test` accepts what the kernel then refuses. Needs CAP_SYS_ADMIN: without it every
+ * try ends in an `environment` failure.
  */
 export function inScratchNamespace(effects: ScratchEffects, variant: Variant): Scratch {
   return {
-    tryLoad: async (family, scripts, counters = []) => {
-      const files: ScriptFile[] = [];
+    tryLoad: async (family, script, counters = []) => {
+      const file = await effects.directory.write('scratch', script);
       try {
-        for (const script of scripts) files.push(await effects.directory.write('scratch', script));
-        return await tryFiles(effects, toolName(family, variant, 'restore'), files, { scripts, counters });
+        return await tryFile(effects, toolName(family, variant, 'restore'), file, { script, counters });
       } finally {
-        for (const file of files) await file.remove();
+        await file.remove();
       }
     },
   };
 }
 
-async function tryFiles(
+async function tryFile(
   effects: ScratchEffects,
   tool: string,
-  files: readonly ScriptFile[],
-  given: { readonly scripts: readonly string[]; readonly counters: readonly string[] },
+  file: ScriptFile,
+  { script, counters }: { readonly script: string; readonly counters: readonly string[] },
 ): Promise<LoadFailure | undefined> {
-  const steps = [
-    ...given.counters.map((_, index) => `nfacct add "$${index + 2}" 2>/dev/null`),
-    ...files.map((_, index) => {
-      const restore = `"$1" --noflush -w 5 "\${${index + 2 + given.counters.length}}"`;
-      return `${restore} || { echo "script ${index} exit code $?" >&2; exit 1; }`;
-    }),
-  ];
-  const names = [tool, ...given.counters, ...files.map((file) => file.path)];
-  const result = await effects.run('unshare', ['--net', 'sh', '-c', steps.join('\n'), 'sh', ...names], {
+  const result = await effects.run('unshare', ['--net', 'sh', '-c', shellScript, 'sh', tool, file.path, ...counters], {
     timeoutMs: 120_000,
     // Nobody else is in there: the host's lock would only make us wait.
     env: { XTABLES_LOCKFILE: `${effects.directory.path}/scratch.lock` },
   });
-  if (result.exitCode === 0) return undefined;
-  return classify({ tool, ...refusal(result, given.scripts) });
+  return result.exitCode === 0 ? undefined : classify({ tool, ...refusal(result, script) });
 }
+
+/** Tool, file and counters are its arguments. */
+const shellScript = [
+  'tool=$1 file=$2',
+  'shift 2',
+  'for counter in "$@"; do nfacct add "$counter" 2>/dev/null; done',
+  '"$tool" --noflush -w 5 "$file" || { echo "exit code $?" >&2; exit 1; }',
+].join('\n');
 
 interface Refusal {
   readonly exitCode?: number;
@@ -66,14 +61,13 @@ interface Refusal {
 }
 
 /** The tool's own outcome out of the shell's; without one the shell or the namespace failed. */
-function refusal(result: Refusal, scripts: readonly string[]): Refusal & { readonly script: string } {
-  const own = /^script (\d+) exit code (\d+)\n$/m.exec(result.stderr);
+function refusal(result: Refusal, script: string): Refusal & { readonly script: string } {
+  const own = /^exit code (\d+)\n$/m.exec(result.stderr);
   if (own === null) return { ...result, script: '' };
-  const script = scripts[Number(own[1])] ?? '';
-  return { exitCode: Number(own[2]), stderr: result.stderr.slice(0, own.index), script };
+  return { exitCode: Number(own[1]), stderr: result.stderr.slice(0, own.index), script };
 }
 
-/** The same for a script of nft, which is one transaction. */
+/** The same question to nft; absent when a kernel without rules takes the script. */
 export async function tryTables(effects: ScratchEffects, script: string): Promise<LoadFailure | undefined> {
   const file = await effects.directory.write('scratch', script);
   try {

@@ -44,7 +44,7 @@ for (const variant of ['nft', 'legacy'] as const) {
         {
           list: (of) => tools.list(of),
           load: (of, script) => tools.load(of, script),
-          tryLoad: async (of, script) => (await scratch.tryLoad(of, [script])) === undefined,
+          tryLoad: async (of, script) => (await scratch.tryLoad(of, script)) === undefined,
         },
       );
     };

@@ -24,8 +24,7 @@ for (const variant of ['nft', 'legacy'] satisfies Variant[]) {
 
     for (const family of ['IPv4', 'IPv6'] as const) {
       it(`loads a script and lists it back for ${family}`, async () => {
-        const loaded = await tools.load(family, chainScript);
-        expect(loaded.pid).to.be.a('number');
+        await tools.load(family, chainScript);
         const text = await tools.list(family);
         expect(text).to.contain('\n-A KUBE-TEST -j RETURN\n');
         const other = await tools.list(family === 'IPv4' ? 'IPv6' : 'IPv4');
@@ -59,12 +58,6 @@ for (const variant of ['nft', 'legacy'] satisfies Variant[]) {
       expect(failure.kind).to.equal('refused-line');
       expect(failure.line).to.equal(3);
       expect(await tools.list('IPv4')).to.not.contain('KUBE-TEST');
-    });
-
-    it('tells its version', async () => {
-      const version = await tools.version();
-      expect(version.length).to.be.greaterThan(1);
-      expect(version[0]).to.be.greaterThan(0);
     });
   });
 }
