@@ -4,6 +4,7 @@ import { buildModel } from '../model/build.ts';
 import type { ProxyModel } from '../model/model.ts';
 import type { ModelOptions } from '../model/options.ts';
 import type { ClusterState, IPFamily, Node } from '../source/objects.ts';
+import { nodeWait } from './node-wait.ts';
 
 /** What is known of the host besides its Node. */
 export interface HostState {
@@ -14,19 +15,25 @@ export interface HostState {
 
 /**
  * The models of this node, of both families, with what host and Node say at the time. What the model remembers is
- * kept for as long as nothing that counts has changed.
+ * kept for as long as nothing that counts has changed. A Node that loses what the configuration needs of it, as one
+ * that registers anew, counts as it last was: node ports would else answer on all addresses, or pods not be known.
  */
 export class NodeModels {
   readonly #config: Config;
   readonly #nodeName: string;
+  readonly #onLoss: (reason: string) => void;
   readonly #options = new Map<IPFamily, { readonly text: string; readonly options: ModelOptions }>();
   #host: HostState = { interfaces: [], tracksLiberally: false };
+  #seenNode: Node | undefined;
+  /** The one that counts. */
   #node: Node | undefined;
   #isCurrent = new Set<IPFamily>();
 
-  constructor(config: Config, nodeName: string) {
+  /** `onLoss` hears, once, what a Node lost. */
+  constructor(config: Config, nodeName: string, onLoss: (reason: string) => void) {
     this.#config = config;
     this.#nodeName = nodeName;
+    this.#onLoss = onLoss;
   }
 
   /** Addresses that count as this host's. */
@@ -45,11 +52,25 @@ export class NodeModels {
   }
 
   model(state: ClusterState, family: IPFamily): ProxyModel {
-    if (state.node !== this.#node) {
-      this.#node = state.node;
-      this.#isCurrent.clear();
-    }
+    this.#look(state.node);
     return buildModel(state, this.#optionsOf(family));
+  }
+
+  #look(node: Node | undefined): void {
+    if (node === this.#seenNode) return;
+    const before = this.#needOf(this.#seenNode);
+    const need = this.#needOf(node);
+    this.#seenNode = node;
+    if (need !== undefined && this.#needOf(this.#node) === undefined) {
+      if (before === undefined) this.#onLoss(need);
+      return;
+    }
+    this.#node = node;
+    this.#isCurrent.clear();
+  }
+
+  #needOf(node: Node | undefined): string | undefined {
+    return nodeWait(this.#config, this.#nodeName, node)?.reason;
   }
 
   #optionsOf(family: IPFamily): ModelOptions {

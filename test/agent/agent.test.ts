@@ -155,6 +155,47 @@ describe('agent/agent', () => {
     expect(fatal).to.deep.equal([]);
   });
 
+  const losses: readonly { title: string; flags: Record<string, unknown>; without: Partial<Node>; rule: string }[] = [
+    {
+      title: 'pod CIDRs that rules go by',
+      flags: { detectLocalMode: 'NodeCIDR' },
+      without: { spec: {} },
+      rule: '! -s 10.244.0.0/24',
+    },
+    {
+      title: 'addresses that node ports are served on',
+      flags: { nodeportAddresses: ['primary'] },
+      without: { status: { addresses: [] } },
+      rule: '-d 172.18.0.11/32',
+    },
+  ];
+  for (const { title, flags, without, rule } of losses) {
+    it(`keeps the ${title} when the Node loses them, says so once, and follows it when it has them again`, async () => {
+      const { source, clock, kernel, lines } = await started({ flags });
+      const ports = [port({ nodePort: 30_080 })];
+      const services = [service({ type: 'NodePort', ports })];
+      const at = (of: Node, address = '10.244.0.5') => state(services, [slice([endpoint(address)])], { node: of });
+      source.becomes(at(node));
+      await clock.advance(100);
+      expect(kernel.save()).to.include(rule);
+      // As a Node that registers anew, before others have filled it in.
+      source.becomes(at({ ...node, ...without }));
+      await clock.advance(2_000);
+      source.becomes(at({ ...node, ...without }, '10.244.0.6'));
+      await clock.advance(2_000);
+      expect(kernel.save()).to.include(rule).and.include('10.244.0.6');
+      expect(lines.filter((line) => line.includes('the Node lost'))).to.have.length(1);
+      const back: Node = {
+        ...node,
+        spec: { podCIDRs: ['10.250.0.0/24'] },
+        status: { addresses: [{ type: 'InternalIP', address: '172.18.0.12' }] },
+      };
+      source.becomes(at(back));
+      await clock.advance(2_000);
+      expect(kernel.save()).not.to.include(rule);
+    });
+  }
+
   it('waits five minutes for pod CIDRs that it needs, writes nothing meanwhile, then ends saying so', async () => {
     const { source, clock, kernel, fatal } = await started({ flags: { detectLocalMode: 'NodeCIDR' } });
     source.becomes({ ...web(), node: { metadata: { name: 'node-1' } } });
