@@ -153,6 +153,15 @@ describe('the portwright program and a kernel', function () {
     });
   }
 
+  it('names the mount that is missing where no directory can be written', async () => {
+    const script = 'mount -t tmpfs -o ro none /run && exec env -u PORTWRIGHT_RUNTIME_DIR TMPDIR=/proc "$@"';
+    const { exitCode, stderr } = await run(['diff', '-f', web, ...goldenNode], ['sh', '-euc', script, 'sh']);
+    expect(exitCode).to.equal(2);
+    expect(stderr)
+      .to.match(/^error: no private directory for scripts: .*EROFS/)
+      .and.to.contain('mount /run/portwright');
+  });
+
   it('does not pass over legacy rules that it has no right to read', async () => {
     await succeed(on('apply', legacy));
     const withoutRaw = ['setpriv', '--bounding-set=-net_raw', '--inh-caps=-net_raw'];

@@ -64,7 +64,8 @@ async function firstUsable(paths: readonly string[]): Promise<string> {
     }
   }
   const reasons = failures.map((error) => (error as Error).message).join('; ');
-  throw new RuntimeFileError(`no private directory for scripts: ${reasons}`, failures[0]);
+  const advice = 'mount /run/portwright writable, best in memory, or name a directory by PORTWRIGHT_RUNTIME_DIR';
+  throw new RuntimeFileError(`no private directory for scripts: ${reasons}; ${advice}`, failures[0]);
 }
 
 async function makePrivate(path: string): Promise<string> {
