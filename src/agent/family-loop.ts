@@ -65,16 +65,19 @@ export interface FamilyHandlers {
   onPlan(model: ProxyModel, plan: Plan, tookMs: number): void;
 }
 
-/** A sync that ended well. */
-export interface Synced {
-  readonly model: ProxyModel;
-  /** That of the last sync. */
-  readonly previous?: ProxyModel;
+/** What was written. */
+interface Written {
   readonly changes: readonly Change[];
   readonly refusals: readonly Refusal[];
   /** In the tool's words: what could not be removed. */
   readonly leftovers: readonly string[];
+  /** What the kernel holds now. */
   readonly live: Ruleset;
+}
+
+/** A sync that ended well. */
+export interface Synced extends Written {
+  readonly model: ProxyModel;
   readonly wasListed: boolean;
   /** Milliseconds by stage. */
   readonly stages: ReadonlyMap<SyncStage, number>;
@@ -304,26 +307,9 @@ export class FamilyLoop {
     { startedAt, wasListed }: { readonly startedAt: number; readonly wasListed: boolean },
   ): Promise<void> {
     const { clock, date, handlers } = this.#options;
-    const previous = this.#applied;
-    const changes: Change[] = [];
-    const refusals: Refusal[] = [];
-    const leftovers: string[] = [];
-    let current = live;
-    if (previous === undefined) await renderInPieces(timed, model);
-    const stages = previous === undefined ? coldStartStages(model, live) : [model];
-    for (const stage of stages) {
-      const result = await sync(timed, stage, { live: current, isWithheld: this.#isWithheld, keepGoing: true });
-      current = result.live;
-      this.#quarantine.add(result.refusals, model, clock.now());
-      const refused = new Set(result.refusals.map(({ service }) => namespacedName(service)));
-      for (const change of result.plan.changes) {
-        const { service } = change;
-        if (service === undefined || !refused.has(namespacedName(service))) changes.push(change);
-      }
-      refusals.push(...result.refusals);
-      leftovers.push(...result.leftovers);
-    }
-    this.#live = wasListed ? withOwnText(current) : current;
+    const written = await this.#writeInStages(model, live, timed);
+    const { changes, leftovers } = written;
+    this.#live = wasListed ? withOwnText(written.live) : written.live;
     if (timed.loads() > 0) this.#foundAs = undefined;
     this.#applied = model;
     this.#isUnaccounted = false;
@@ -332,13 +318,31 @@ export class FamilyLoop {
       leftovers.length === 0 ? [] : changes.flatMap(({ kind, object }) => (kind === 'delete' ? [object] : [])),
     );
     handlers.onSynced({
-      model,
-      ...(previous === undefined ? {} : { previous }),
-      ...{ changes, refusals, leftovers, live: current, wasListed },
+      ...{ model, ...written, wasListed },
       stages: timed.stages,
       tookMs: clock.now() - startedAt,
     });
     this.#plannedReading(changes, wasListed);
+  }
+
+  /** On a full node that has no rules yet the most needed come first. */
+  async #writeInStages(model: ProxyModel, live: Ruleset, timed: TimedBackend): Promise<Written> {
+    const isFirst = this.#applied === undefined;
+    if (isFirst) await renderInPieces(timed, model);
+    const written = { changes: [] as Change[], refusals: [] as Refusal[], leftovers: [] as string[], live };
+    for (const stage of isFirst ? coldStartStages(model, live) : [model]) {
+      const result = await sync(timed, stage, { live: written.live, isWithheld: this.#isWithheld, keepGoing: true });
+      this.#quarantine.add(result.refusals, model, this.#options.clock.now());
+      const refused = new Set(result.refusals.map(({ service }) => namespacedName(service)));
+      for (const change of result.plan.changes) {
+        const { service } = change;
+        if (service === undefined || !refused.has(namespacedName(service))) written.changes.push(change);
+      }
+      written.refusals.push(...result.refusals);
+      written.leftovers.push(...result.leftovers);
+      written.live = result.live;
+    }
+    return written;
   }
 
   /** When to read the rules after they were written. */
