@@ -57,6 +57,22 @@ describe('flags that make kube-proxy do something else', function () {
   });
 });
 
+describe('a configuration that is to be written where nothing can be', function () {
+  this.timeout(60_000);
+  it('says which flag and which file', async () => {
+    const cli = buildCli();
+    try {
+      const { exitCode, stderr } = await cli.run(['run', '--write-config-to', '/nowhere/config.yaml']);
+      expect({ exitCode, stderr }).to.deep.equal({
+        exitCode: 2,
+        stderr: 'error: --write-config-to: cannot write /nowhere/config.yaml: no such file or directory\n',
+      });
+    } finally {
+      cli.remove();
+    }
+  });
+});
+
 describe('a command that waits for its input', function () {
   this.timeout(60_000);
   for (const [signal, code] of [

@@ -26,9 +26,11 @@ import { startMonitor } from '../kernel/monitor.ts';
 import { createCounters } from '../kernel/nfacct.ts';
 import { createLogger } from '../log.ts';
 import type { Logger } from '../log.ts';
+import { readingReason } from '../source/files.ts';
 import type { IPFamily } from '../source/objects.ts';
 import { version } from '../version.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
+import { UsageError } from './failure.ts';
 import { readConfig } from './input.ts';
 import { backendFor, haveCounters, iptablesVariant, openKernel } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
@@ -90,7 +92,11 @@ export async function run(options: CommandOptions, effects: CommandEffects): Pro
 
 async function writeConfig(config: Config, path: string, effects: CommandEffects): Promise<number> {
   const { configurationYaml } = await import('../config/configuration-yaml.ts');
-  writeFileSync(path, configurationYaml(config.configuration));
+  try {
+    writeFileSync(path, configurationYaml(config.configuration));
+  } catch (error) {
+    throw new UsageError(`--write-config-to: cannot write ${path}: ${readingReason(error as Error)}`);
+  }
   effects.say(`the configuration was written to ${path}`);
   return 0;
 }
