@@ -1,17 +1,12 @@
-import type { ObjectChange } from '../ruleset/diff.ts';
 import type { Change, Plan } from '../ruleset/plan.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
+import { attributed } from './attribution.ts';
+import type { AttributedChange } from './attribution.ts';
 import { compareIptables } from './compare.ts';
-import { isServicePortChain } from './ownership.ts';
 import { inOneCommit, iptablesScripts } from './script.ts';
 import type { IptablesTarget } from './script.ts';
-import { serviceIndex, serviceOfRule } from './service.ts';
-
-/** An object that differs, and the Service it belongs to as a whole. */
-export interface AttributedChange extends ObjectChange {
-  readonly service?: ServiceName;
-}
+import { serviceOfRule } from './service.ts';
 
 /**
  * What differs, by Service, and the scripts that remove the difference; none when nothing differs. What belongs to
@@ -24,7 +19,9 @@ export function planIptables(
   isWithheld: (service: ServiceName) => boolean = () => false,
 ): Plan {
   const comparison = compareIptables(live, desired);
-  const objects = attribute(comparison.changes, live, desired).flatMap((change) => withoutWithheld(change, isWithheld));
+  const objects = attributed(comparison.changes, live, desired).flatMap((change) =>
+    withoutWithheld(change, isWithheld),
+  );
   const scripts = iptablesScripts(objects, { live, desired }, target);
   const single = inOneCommit(scripts);
   return {
@@ -32,18 +29,6 @@ export function planIptables(
     ...(single === undefined ? { scripts } : { scripts: [single], apart: scripts }),
     after: comparison.after(objects),
   };
-}
-
-function attribute(changes: readonly ObjectChange[], live: Ruleset, desired: Ruleset): AttributedChange[] {
-  let index: ((chain: string) => ServiceName | undefined) | undefined;
-  return changes.map((change) => {
-    const { table, name, lines, service: known } = change.object;
-    if (!isServicePortChain(table, name)) return change;
-    const named = known ?? lines.map(serviceOfRule).find((service) => service !== undefined);
-    // Only rules without comments need a look at the whole ruleset.
-    const service = named ?? (index ??= serviceIndex(live, desired))(name);
-    return service === undefined ? change : { ...change, service };
-  });
 }
 
 function withoutWithheld(change: AttributedChange, isWithheld: (service: ServiceName) => boolean): AttributedChange[] {

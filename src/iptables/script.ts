@@ -1,7 +1,7 @@
-import type { ObjectChange } from '../ruleset/diff.ts';
 import type { Script, Segment } from '../ruleset/plan.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import { objectId, objectsOf } from '../ruleset/ruleset.ts';
+import type { AttributedChange } from './attribution.ts';
 import { kubeletSharedChain } from './ownership.ts';
 import { serviceOfRule } from './service.ts';
 
@@ -9,10 +9,6 @@ export interface IptablesTarget {
   readonly family: 'IPv4' | 'IPv6';
   /** The nf_tables variant loads many chains fastest in short commits; legacy replaces the whole table at each. */
   readonly variant: 'nft' | 'legacy';
-}
-
-interface Changed extends ObjectChange {
-  readonly service?: ServiceName;
 }
 
 /** Chains in one COMMIT on the nf_tables variant, which looks chains up in a list. */
@@ -26,7 +22,7 @@ const chainsPerCommit = 300;
  * jumps to one of them must not stop the rest.
  */
 export function iptablesScripts(
-  found: readonly Changed[],
+  found: readonly AttributedChange[],
   { live, desired }: { readonly live: Ruleset; readonly desired: Ruleset },
   target: IptablesTarget,
 ): Script[] {
@@ -69,21 +65,22 @@ const ranks = [
   'KUBE-',
 ];
 
-function rank(change: Changed): number {
+function rank(change: AttributedChange): number {
   if (change.object.kind === 'hooks') return change.object.name.startsWith('KUBE-') ? ranks.length : ranks.length + 1;
   return ranks.findIndex((prefix) => change.object.name.startsWith(prefix));
 }
 
-function byRank(left: Changed, right: Changed): number {
+function byRank(left: AttributedChange, right: AttributedChange): number {
   return rank(left) - rank(right);
 }
 
 /** New service port chains in blocks, when there are so many that one commit would be slow; and all the rest. */
-function inBlocks(changes: readonly Changed[]): [Changed[][], Changed[]] {
-  const isNew = (change: Changed) => change.kind === 'add' && change.object.isOrdered && change.object.kind === 'chain';
+function inBlocks(changes: readonly AttributedChange[]): [AttributedChange[][], AttributedChange[]] {
+  const isNew = (change: AttributedChange) =>
+    change.kind === 'add' && change.object.isOrdered && change.object.kind === 'chain';
   const fresh = changes.filter(isNew);
   if (fresh.length <= chainsPerCommit) return [[], [...changes]];
-  const blocks: Changed[][] = [];
+  const blocks: AttributedChange[][] = [];
   for (let start = 0; start < fresh.length; start += chainsPerCommit) {
     blocks.push(fresh.slice(start, start + chainsPerCommit));
   }
@@ -107,14 +104,14 @@ function table(name: string, content: readonly Segment[]): Segment[] {
 }
 
 // The kubelet's chain is made when it is missing, but never declared when it exists: that would empty it.
-function declareShared(changes: readonly Changed[], live: Ruleset): Segment[] {
+function declareShared(changes: readonly AttributedChange[], live: Ruleset): Segment[] {
   const isUsed = changes.some((change) => change.added.some((line) => line.includes(kubeletSharedChain)));
   const isMissing = isUsed && !objectsOf(live).has(objectId('filter', 'chain', kubeletSharedChain));
   return isMissing ? [{ text: `:${kubeletSharedChain} - [0:0]\n` }] : [];
 }
 
 /** Writes a chain that is new or ours alone whole; adds single rules to one that is in use and shared by Services. */
-function put(change: Changed): Segment[] {
+function put(change: AttributedChange): Segment[] {
   const { object, kind, added, service } = change;
   if (object.kind === 'hooks') {
     // Each insertion goes to the top, so the last rule is inserted first.
@@ -138,21 +135,21 @@ function put(change: Changed): Segment[] {
 }
 
 /** Takes single rules out of a chain that is in use and shared. */
-function take(change: Changed): Segment[] {
+function take(change: AttributedChange): Segment[] {
   const { object, removed, service } = change;
   if ((object.kind === 'chain' && isWritten(change)) || removed.length === 0) return [];
   return ruleSegments(removed, service === undefined ? {} : { service }, (line) => line.replace('-A ', '-D '));
 }
 
 /** The chain is declared, which empties it, and gets all its rules. */
-function isWritten({ kind, object }: Changed): boolean {
+function isWritten({ kind, object }: AttributedChange): boolean {
   return kind === 'add' || object.isOrdered;
 }
 
 /** Deleting a rule by its text costs a look at the whole chain; beyond so many it is cheaper to send the chain anew. */
 const maxSingleDeletions = 100;
 
-function resentWhole(change: Changed, desired: Ruleset): Changed {
+function resentWhole(change: AttributedChange, desired: Ruleset): AttributedChange {
   if (change.object.isOrdered || change.object.kind !== 'chain' || change.removed.length <= maxSingleDeletions)
     return change;
   const object = objectsOf(desired).get(change.object.id);
@@ -177,7 +174,7 @@ function ruleSegments(
 }
 
 /** All emptied before any is removed: they may call each other. */
-function removal(name: string, deleted: readonly Changed[]): Segment[] {
+function removal(name: string, deleted: readonly AttributedChange[]): Segment[] {
   const each = (write: (chain: string) => string) =>
     deleted.map(({ object, service }) => ({
       text: write(object.name),
