@@ -107,6 +107,7 @@ function canonicalWord(word: string): string {
   return /[.:]/.test(word) ? (canonicalAddress(word) ?? word) : word;
 }
 
+/** The names that `nft` prints for priorities in the families ip, ip6 and inet. */
 const priorities = new Map([
   ['raw', -300],
   ['mangle', -150],
@@ -118,11 +119,16 @@ const priorities = new Map([
 
 /** `type nat hook prerouting priority dstnat; policy accept;` with the priority as a number. */
 function hookKey(line: string): string {
-  const [, type, named = '', sign, offset = '0'] =
-    /^type (\w+ hook \w+(?: device \S+)?) priority (-?\w+)(?: ([+-]) (\d+))?/.exec(line) ?? [];
-  if (type === undefined) return line;
-  const priority = (priorities.get(named) ?? Number(named)) + (sign === '-' ? -Number(offset) : Number(offset));
-  return `type ${type} priority ${priority} policy ${line.includes('policy drop') ? 'drop' : 'accept'}`;
+  const [, type, priority] = /^type (\w+ hook \w+(?: device \S+)?) priority (-?\w+(?: [+-] \d+)?)/.exec(line) ?? [];
+  if (type === undefined || priority === undefined) return line;
+  const policy = line.includes('policy drop') ? 'drop' : 'accept';
+  return `type ${type} priority ${priorityNumber(priority)} policy ${policy}`;
+}
+
+/** A priority as it is printed: `-150` is -150, `dstnat + 5` is -95. */
+export function priorityNumber(printed: string): number {
+  const [base = '', sign, offset = '0'] = printed.split(' ');
+  return (priorities.get(base) ?? Number(base)) + (sign === '-' ? -Number(offset) : Number(offset));
 }
 
 /** Sets that rules fill hold so many elements when nothing is said. */

@@ -3,7 +3,6 @@ import { masqueraded } from '../ruleset/walk-host.ts';
 import { matchesInterface } from '../ruleset/walk-program.ts';
 import type { Branch, Change, Then, WalkState } from '../ruleset/walk-program.ts';
 import { lookUp } from './rule-elements.ts';
-import type { Collection, Expression } from './rule-expression.ts';
 import type { Comparison, Rule, Statement } from './rule.ts';
 import { NotKnown, elementsOf, evaluate } from './walk-evaluate.ts';
 import type { Collections, Value } from './walk-evaluate.ts';
@@ -53,7 +52,7 @@ function step(
     case 'verdict':
       return [ended(progress, statement.then)];
     case 'verdict-map':
-      return lookedUp(statement.key, statement.map, progress, collections, next);
+      return lookedUp(statement, progress, collections, next);
     case 'mark':
     case 'connection-mark': {
       const field = statement.kind === 'mark' ? 'mark' : 'connectionMark';
@@ -117,8 +116,7 @@ function stopped(progress: Progress, values: readonly Value[]): readonly Branch[
 }
 
 function lookedUp(
-  key: Expression,
-  map: Collection,
+  { key, map }: Extract<Statement, { kind: 'verdict-map' }>,
   progress: Progress,
   collections: Collections,
   next: (onward: Progress) => readonly Branch[],

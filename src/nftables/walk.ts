@@ -7,23 +7,13 @@ import { Words } from './rule-reader.ts';
 import { meaningOf } from './rule-words.ts';
 import { parseRule } from './rule.ts';
 import type { Rule } from './rule.ts';
-import { isDormant } from './spelling.ts';
+import { isDormant, priorityNumber } from './spelling.ts';
 import { runRule } from './walk-rule.ts';
 import type { Collections } from './walk-evaluate.ts';
 
 const hooks = new Map<string, Hook>(
   (['prerouting', 'input', 'forward', 'output', 'postrouting'] as const).map((hook) => [hook, hook]),
 );
-
-/** The names that `nft` prints for priorities in the families ip, ip6 and inet. */
-const priorities = new Map([
-  ['raw', -300],
-  ['mangle', -150],
-  ['dstnat', -100],
-  ['filter', 0],
-  ['security', 50],
-  ['srcnat', 100],
-]);
 
 /**
  * Makes tables executable, foreign ones among them. Tables of families that do not carry IP packets and
@@ -60,14 +50,13 @@ function executable(rule: Rule, collections: Collections): WalkRule {
 /** `type nat hook prerouting priority dstnat + 5; policy accept;` */
 function baseOf({ table, definition }: RulesetObject): Omit<BaseChain, 'chain'> | undefined {
   const text = definition.join(' ');
-  const parts = /\btype (\w+) hook (\w+)(?: device \S+)? priority (-?\w+)(?: ([+-]) (\d+))?/.exec(text);
-  const hook = hooks.get(parts?.[2] ?? '');
-  if (parts === null || hook === undefined) return undefined;
-  const [, type, , named = '', sign, offset = '0'] = parts;
-  const priority = (priorities.get(named) ?? Number(named)) + (sign === '-' ? -Number(offset) : Number(offset));
+  const [, type, hookName = '', priority = ''] =
+    /\btype (\w+) hook (\w+)(?: device \S+)? priority (-?\w+(?: [+-] \d+)?)/.exec(text) ?? [];
+  const hook = hooks.get(hookName);
+  if (hook === undefined) return undefined;
   return {
     hook,
-    priority,
+    priority: priorityNumber(priority),
     isNat: type === 'nat',
     policy: /\bpolicy drop\b/.test(text) ? 'drop' : 'accept',
     ...(table.startsWith('inet ') ? {} : { isV6: table.startsWith('ip6 ') }),
