@@ -98,7 +98,7 @@ export function durationOrNanoseconds(initial: string): Leaf<Duration> {
   const inText = optionalDuration(initial);
   return {
     ...inText,
-    read: (value) => (typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : inText.read(value)),
+    read: (value) => inText.read(Number.isInteger(value) ? `${BigInt(value as number)}ns` : value),
   };
 }
 

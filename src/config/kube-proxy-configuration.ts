@@ -6,6 +6,7 @@ import {
   float,
   group,
   int32,
+  isObject,
   optionalBool,
   optionalDuration,
   quantity,
@@ -188,17 +189,18 @@ function moduleVerbosities(): Leaf<readonly ModuleVerbosity[]> {
     initial: [],
     read: (value) => {
       if (!Array.isArray(value)) return undefined;
-      const list: readonly unknown[] = value;
-      return list.every(isModuleVerbosity) ? list : undefined;
+      const modules = value.map(moduleVerbosity);
+      return modules.every((module) => module !== undefined) ? modules : undefined;
     },
     write: (value) => (value.length === 0 ? undefined : value),
   };
 }
 
-function isModuleVerbosity(value: unknown): value is ModuleVerbosity {
-  if (typeof value !== 'object' || value === null) return false;
-  const { filePattern, verbosity } = value as Partial<Record<keyof ModuleVerbosity, unknown>>;
-  return typeof filePattern === 'string' && uint32(0).read(verbosity) !== undefined;
+function moduleVerbosity(value: unknown): ModuleVerbosity | undefined {
+  if (!isObject(value)) return undefined;
+  const filePattern = text().read(value['filePattern'] ?? '');
+  const verbosity = uint32(0).read(value['verbosity'] ?? 0);
+  return filePattern === undefined || verbosity === undefined ? undefined : { filePattern, verbosity };
 }
 
 /** The configuration as a plain JSON object, fields in kube-proxy's order: for `/configz` and for a file. */

@@ -136,6 +136,14 @@ describe('parseConfig', () => {
         'proxy.yaml:3: logging.flushFrequency: got "-1s", expected a duration longer than 0s',
       ],
       [
+        'logging: {flushFrequency: 9223372036854775808}',
+        'proxy.yaml:3: logging.flushFrequency: got 9223372036854776000, expected a duration such as "30s", "1m30s" or "300ms"',
+      ],
+      [
+        'logging: {vmodule: [{}]}',
+        'proxy.yaml: logging.vmodule[0].filePattern: got "", expected a file name pattern without = and ,',
+      ],
+      [
         'logging: {format: json, vmodule: [{filePattern: a, verbosity: 1}]}',
         'proxy.yaml:3: logging.vmodule: it works with the format text only',
       ],
@@ -465,6 +473,15 @@ describe('parseConfig', () => {
       const profiled = await parse({ profiling: 'true', vmodule: 'a=1', logFlushFrequency: '1s' }, '');
       expect(profiled.warnings).to.deep.equal([
         'enableProfiling, logging.vmodule: no effect; Portwright logs by -v alone, to the standard error, and serves no profiles',
+      ]);
+    });
+
+    it('takes 0 for the verbosity that a pattern for single files leaves out', async () => {
+      const text = `${head}logging: {vmodule: [{filePattern: a*}, {filePattern: b, verbosity: 2, level: 3}]}`;
+      const { config } = await parse({ config: 'f' }, text);
+      expect(config.configuration.logging.vmodule).to.deep.equal([
+        { filePattern: 'a*', verbosity: 0 },
+        { filePattern: 'b', verbosity: 2 },
       ]);
     });
 

@@ -30,7 +30,8 @@ export async function openConnection({ server, proxy, tls }: Way, signal: AbortS
   } catch (error) {
     if (error instanceof ConnectionError) throw error;
     // Without the cause: that of a SOCKS proxy holds the password.
-    throw new ConnectionError(`${named(proxy)}: ${printable((error as Error).message)}`, 'connect');
+    const reason = signal.aborted ? 'it made no connection in time' : printable((error as Error).message);
+    throw new ConnectionError(`${named(proxy)}: ${reason}`, 'connect');
   }
 }
 
