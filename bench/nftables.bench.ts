@@ -100,7 +100,7 @@ async function measureOurs(count: number) {
     const before = clusterIPs(count);
     const { coldLoad, live } = await measureColdLoad(namespace, before);
     // To start a process costs more the more memory its parent has; an idle agent holds no garbage.
-    collector()();
+    collector()('all');
     const { change, planning, state } = await measureChange(namespace, before, live);
     const desired = desiredOf(state);
     const listing = await leastListing(namespace);

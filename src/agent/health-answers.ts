@@ -1,7 +1,9 @@
 import type { IPFamily } from '../source/objects.ts';
-import type { Answer } from './http-server.ts';
 import { isReady } from './health.ts';
 import type { HealthReport } from './health.ts';
+import { jsonAnswer } from './http-server.ts';
+import type { Answer } from './http-server.ts';
+import { rfc3339 } from './timestamp.ts';
 
 const zeroTime = '0001-01-01T00:00:00Z';
 
@@ -52,23 +54,4 @@ export function readyzAnswer(report: HealthReport): Answer {
       ? { reason: 'waiting for the first complete lists' }
       : { status: Object.fromEntries(status) }),
   });
-}
-
-function jsonAnswer(status: number, body: object): Answer {
-  return {
-    status,
-    headers: { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' },
-    body: JSON.stringify(body),
-  };
-}
-
-/** RFC 3339 in local time with a fraction without trailing zeros, as kube-proxy prints times. */
-export function rfc3339(date: Date): string {
-  const offsetMinutes = -date.getTimezoneOffset();
-  const local = new Date(date.getTime() + offsetMinutes * 60_000).toISOString();
-  const time = local.slice(0, -1).replace(/\.?0+$/, '');
-  if (offsetMinutes === 0) return `${time}Z`;
-  const two = (value: number) => String(Math.floor(value)).padStart(2, '0');
-  const absolute = Math.abs(offsetMinutes);
-  return `${time}${offsetMinutes < 0 ? '-' : '+'}${two(absolute / 60)}:${two(absolute % 60)}`;
 }

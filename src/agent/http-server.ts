@@ -130,6 +130,14 @@ export function plainAnswer(status: number, body: string): Answer {
   };
 }
 
+export function jsonAnswer(status: number, body: object): Answer {
+  return {
+    status,
+    headers: { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' },
+    body: JSON.stringify(body),
+  };
+}
+
 /** What every path that nothing answers gets. */
 export const notFound: Answer = plainAnswer(404, '404 page not found\n');
 

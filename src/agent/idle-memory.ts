@@ -1,4 +1,4 @@
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock } from './runner.ts';
 
@@ -27,11 +27,11 @@ export class IdleMemory {
     this.#cancel = this.#clock.after(quietMs, () => {
       const collect = collector();
       // In a millisecond: the space for what is new shrinks, when little was asked for of late.
-      collect(true);
+      collect('young');
       if (heapBytes() - this.#leastBytes < worthwhileBytes) return;
-      collect();
+      collect('all');
       this.#cancel = this.#clock.after(quietMs, () => {
-        collect(true);
+        collect('young');
         this.#leastBytes = heapBytes();
       });
     });
@@ -43,18 +43,18 @@ export class IdleMemory {
 }
 
 function heapBytes(): number {
-  return process.memoryUsage().heapTotal;
+  return getHeapStatistics().total_heap_size;
 }
 
 /** Collects garbage when called. Node offers the collector only behind flags, which may be set while it runs. */
-export function collector(): (ofYoungOnly?: boolean) => void {
+export function collector(): (what: 'young' | 'all') => void {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as NodeJS.GCFunction;
   setFlagsFromString('--no-expose-gc');
-  return (ofYoungOnly = false) => {
+  return (what) => {
     // A page goes back only when nothing is left in it, so what stays is moved together.
     setFlagsFromString('--compact-on-every-full-gc');
-    collect(ofYoungOnly);
+    collect(what === 'young');
     setFlagsFromString('--no-compact-on-every-full-gc');
   };
 }

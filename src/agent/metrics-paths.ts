@@ -1,9 +1,9 @@
 import type { Warning } from '../model/model.ts';
 import type { IPFamily } from '../source/objects.ts';
-import { rfc3339 } from './health-answers.ts';
-import { notFound, plainAnswer } from './http-server.ts';
+import { jsonAnswer, notFound, plainAnswer } from './http-server.ts';
 import type { Answer, Handler, Request } from './http-server.ts';
 import { createSlis } from './slis.ts';
+import { rfc3339 } from './timestamp.ts';
 
 /** One Service of one family, as `/services` tells it. */
 export interface ServiceStatus {
@@ -48,7 +48,7 @@ export function metricsPaths(options: MetricsPathsOptions): Handler {
     ['/metrics', metrics],
     ['/metrics/slis', ({ method }) => slis.answer(method)],
     ['/proxyMode', () => plainAnswer(200, options.proxyMode)],
-    ['/configz', () => jsonAnswer({ 'kubeproxy.config.k8s.io': options.configuration() })],
+    ['/configz', () => jsonAnswer(200, { 'kubeproxy.config.k8s.io': options.configuration() })],
     ['/flagz', (request) => flagzAnswer(request, options.flags())],
     ['/statusz', (request) => statuszAnswer(request, options)],
     ['/services', services],
@@ -104,7 +104,7 @@ function servicesAnswer(statuses: readonly ServiceStatus[]): Answer {
     state,
     warnings,
   }));
-  return jsonAnswer({ services });
+  return jsonAnswer(200, { services });
 }
 
 const debugWarning =
@@ -112,7 +112,7 @@ const debugWarning =
 
 function flagzAnswer({ accept }: Request, flags: ReadonlyMap<string, string>): Answer {
   const sorted = [...flags].sort(([left], [right]) => (left < right ? -1 : 1));
-  if (wantsJson(accept)) return jsonAnswer({ ...debugObject('Flagz'), flags: Object.fromEntries(sorted) });
+  if (wantsJson(accept)) return jsonAnswer(200, { ...debugObject('Flagz'), flags: Object.fromEntries(sorted) });
   const lines = sorted.map(([name, value]) => `${name}: ${value}\n`);
   return debugAnswer(`\nkube-proxy flagz\n${debugWarning}\n${lines.join('')}`);
 }
@@ -122,7 +122,7 @@ const shownPaths = ['/configz', '/flagz', '/healthz', '/metrics', '/proxyMode', 
 function statuszAnswer({ accept }: Request, { started, now, version }: MetricsPathsOptions): Answer {
   const upSeconds = Math.max(0, Math.floor((now().getTime() - started.getTime()) / 1000));
   if (wantsJson(accept)) {
-    return jsonAnswer({
+    return jsonAnswer(200, {
       ...debugObject('Statusz'),
       startTime: rfc3339(started),
       uptimeSeconds: upSeconds,
@@ -154,12 +154,4 @@ function debugObject(kind: string): object {
 
 function debugAnswer(body: string): Answer {
   return { status: 200, headers: { 'Content-Type': 'text/plain; charset=utf-8' }, body };
-}
-
-function jsonAnswer(body: object): Answer {
-  return {
-    status: 200,
-    headers: { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' },
-    body: JSON.stringify(body),
-  };
 }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { healthzAnswer, livezAnswer, readyzAnswer, rfc3339 } from '../../src/agent/health-answers.ts';
+import { healthzAnswer, livezAnswer, readyzAnswer } from '../../src/agent/health-answers.ts';
+import { rfc3339 } from '../../src/agent/timestamp.ts';
 import type { Answer } from '../../src/agent/http-server.ts';
 import { Health } from '../../src/agent/health.ts';
 import type { Node } from '../../src/source/objects.ts';
