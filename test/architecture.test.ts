@@ -9,8 +9,8 @@ const src = join(root, 'src');
 const mayImport = new Map<string, readonly string[]>([
   ['model', ['model', 'source/objects.ts', 'source/address.ts']],
   ['ruleset', ['ruleset']],
-  ['iptables', ['iptables', 'model', 'ruleset', 'template.ts', 'source/objects.ts', 'source/address.ts']],
-  ['nftables', ['nftables', 'model', 'ruleset', 'template.ts', 'source/objects.ts', 'source/address.ts']],
+  ['iptables', ['iptables', 'model', 'ruleset', 'template.ts', 'source/objects.ts']],
+  ['nftables', ['nftables', 'model', 'ruleset', 'template.ts', 'source/objects.ts']],
   ['kernel', ['kernel']],
   // A source warns about objects in the words that the model warns in.
   ['source', ['source', 'model/model.ts']],
