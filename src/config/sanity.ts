@@ -57,6 +57,9 @@ function nodePortWarnings(
     return ['nodePortAddresses is not set: node ports answer on all addresses of this node; consider "primary"'];
   }
   const cidrs = nodePortCidrs(config, node);
+  if (cidrs.length === 0) {
+    return ["nodePortAddresses is primary, but the Node's addresses are not known: node ports answer on all addresses"];
+  }
   if (onlyOtherFamily(cidrs, primary)) {
     return [
       `nodePortAddresses has no CIDR of ${primary}, the node's primary family: node ports answer on all its addresses`,
@@ -67,7 +70,7 @@ function nodePortWarnings(
     [...detectionCidrs(config, node), ...podCidrs(node), ...cidrs].map((cidr) => parseCidr(cidr)?.family),
   );
   const isDualStack = families.has('IPv4') && families.has('IPv6');
-  if (!isDualStack || cidrs.length === 0 || cidrs.some((cidr) => parseCidr(cidr)?.family !== primary)) return [];
+  if (!isDualStack || cidrs.some((cidr) => parseCidr(cidr)?.family !== primary)) return [];
   const other = primary === 'IPv4' ? 'IPv6' : 'IPv4';
   return [`nodePortAddresses has CIDRs of ${primary} only: node ports answer on all addresses of ${other}`];
 }

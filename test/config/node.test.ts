@@ -216,6 +216,14 @@ describe('checkSanity', () => {
     });
   }
 
+  it('says that primary means all addresses while the Node has none', async () => {
+    for (const object of [undefined, { ...dualStack, status: { addresses: [] } }]) {
+      const { warnings } = checkSanity(await config(good), object, both);
+      expect(warnings).to.have.lengthOf(1);
+      expect(warnings[0]).to.match(/nodePortAddresses is primary, but .* node ports answer on all addresses/);
+    }
+  });
+
   it('refuses podCIDRs of the other family where they are what pods are told by', async () => {
     const object = { ...dualStack, spec: { podCIDRs: ['fd00:10:244::/64'] } };
     const { fatal } = checkSanity(await config({ ...good, detectLocalMode: 'NodeCIDR' }), object, both);
