@@ -12,7 +12,7 @@ import type { Logger } from '../log.ts';
 import { buildModel } from '../model/build.ts';
 import type { ProxyModel } from '../model/model.ts';
 import type { IPFamily } from '../source/objects.ts';
-import { backendFor, routeLocalhost, unsupported } from './kernel.ts';
+import { backendFor, haveCounters, routeLocalhost, unsupported } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { TroubleError } from './failure.ts';
 import { findLeftovers, removeLeftovers } from './leftovers.ts';
@@ -93,6 +93,24 @@ export async function settleFamily(
     failures.push(words);
   });
   return [...failures, ...(await removeLeftovers(leftovers))];
+}
+
+/**
+ * The same backend; before it reads rules it makes the packet counters that somebody removed together with the rules
+ * that named them. Rules that name a missing counter are refused, and everything that is written with them.
+ */
+export function withCounters(kernel: Kernel, backend: Backend): Backend {
+  return {
+    ...backend,
+    list: async () => {
+      await haveCounters(kernel);
+      return backend.list();
+    },
+    listing: async () => {
+      await haveCounters(kernel);
+      return backend.listing();
+    },
+  };
 }
 
 /**

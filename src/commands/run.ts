@@ -32,11 +32,19 @@ import { version } from '../version.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { UsageError } from './failure.ts';
 import { readConfig } from './input.ts';
-import { backendFor, haveCounters, iptablesVariant, openKernel } from './kernel.ts';
+import { backendFor, countsPackets, iptablesVariant, openKernel } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { findLeftovers } from './leftovers.ts';
 import { outputFormat } from './output.ts';
-import { claimNode, initialise, settleFamily, tuneConntrack, tuneOom, usableFamilies } from './run-host.ts';
+import {
+  claimNode,
+  initialise,
+  settleFamily,
+  tuneConntrack,
+  tuneOom,
+  usableFamilies,
+  withCounters,
+} from './run-host.ts';
 import { previewPrinter } from './run-preview.ts';
 import { checkPlaceOfState, clusterSource, manifestSource } from './run-source.ts';
 import type { RunSource } from './run-source.ts';
@@ -148,7 +156,8 @@ async function runAgent(setting: Setting): Promise<number> {
     await tuneOom(config, kernel, logger);
     await tuneConntrack(config, kernel, logger);
   }
-  const counters = config.mode === 'iptables' && (options.dryRun ? config.nfacct : await haveCounters(kernel));
+  const counters =
+    config.mode === 'iptables' && (options.dryRun ? config.nfacct : await countsPackets(kernel, setting.variant));
   const metrics = await metricsOf(setting, counters);
   const from = await sourceOf(setting, metrics);
   const agent = await agentOf(setting, { from, metrics, counters, fail: end.fail });
@@ -220,10 +229,10 @@ async function agentOf(setting: Setting, { from, metrics, counters, fail }: Agen
     // A dry run tells nobody but its user.
     events: options.dryRun ? { record: () => undefined } : from.events,
     isDryRun: options.dryRun,
-    families: families.map((family) => ({
-      backend: backendFor(kernel, config.mode, { family, variant, counters }).backend,
-      isWatched,
-    })),
+    families: families.map((family) => {
+      const { backend } = backendFor(kernel, config.mode, { family, variant, counters });
+      return { backend: counters && !options.dryRun ? withCounters(kernel, backend) : backend, isWatched };
+    }),
     date: () => new Date(),
     effects: {
       startMonitor: (handlers) =>

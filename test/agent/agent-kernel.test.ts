@@ -88,6 +88,22 @@ for (const { name, args, save } of settings) {
       });
     });
 
+    it('puts right what somebody deletes together with the packet counters that it names', async () => {
+      if (name === 'nftables') return;
+      const before = await rules();
+      const counter = 'ct_state_invalid_dropped_pkts';
+      expect(before).to.include(counter);
+      // It would be quicker than we are.
+      agent.kill('SIGSTOP');
+      for (const tool of ['iptables', 'ip6tables']) {
+        await lab.namespace.mustExec(save[0]!.replace('-save', '').replace('iptables', tool), '-F', 'KUBE-FORWARD');
+      }
+      await lab.namespace.mustExec('nfacct', 'flush');
+      agent.kill('SIGCONT');
+      await eventually('repaired', async () => (await rules()) === before, log, 40_000);
+      expect(await lab.namespace.mustExec('nfacct', 'list')).to.include(counter);
+    });
+
     it('keeps the rules when the API server goes away, and catches up', async () => {
       const before = await rules();
       await lab.api.tell({ order: 'goDown' });
