@@ -162,6 +162,15 @@ describe('the portwright program and a kernel', function () {
       .and.to.contain('mount /run/portwright');
   });
 
+  it('writes its rules without those that count packets where iptables lacks the match', async () => {
+    const script = 'mount --bind /dev/null "$(find /usr/lib /lib -name libxt_nfacct.so -print -quit)" && exec "$@"';
+    for (const { words } of [nft, legacy]) {
+      await succeed(run(['apply', '-f', web, ...goldenNode, ...words], ['sh', '-euc', script, 'sh']));
+      const rules = await namespace.mustExec(words === nft.words ? 'iptables-nft-save' : 'iptables-legacy-save');
+      expect(rules).to.contain('KUBE-SVC-').and.to.not.contain('nfacct');
+    }
+  });
+
   it('does not pass over legacy rules that it has no right to read', async () => {
     await succeed(on('apply', legacy));
     const withoutRaw = ['setpriv', '--bounding-set=-net_raw', '--inh-caps=-net_raw'];

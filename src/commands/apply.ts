@@ -11,7 +11,7 @@ import type { FamilyDifference } from './difference.ts';
 import { differenceText, extent } from './difference-text.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
 import type { Input } from './input.ts';
-import { backendFor, haveCounters, openKernel, routeLocalhost } from './kernel.ts';
+import { backendFor, countsPackets, openKernel, routeLocalhost } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { findLeftovers, removeLeftovers } from './leftovers.ts';
 import { outputFormat, palette, printValue } from './output.ts';
@@ -78,7 +78,7 @@ async function applyFamily(
   const { family } = model;
   const { kernel, variant } = live;
   const { mode, nfacct } = live.config;
-  const counters = mode === 'iptables' && !options.dryRun ? await haveCounters(kernel) : nfacct;
+  const counters = mode === 'iptables' && !options.dryRun ? await countsPackets(kernel, variant) : nfacct;
   const { backend } = backendFor(kernel, mode, { family, variant, counters });
   try {
     if (!(await hasFamily(model, live, effects)))

@@ -11,7 +11,7 @@ import { iptablesFamily, nftFamily } from '../kernel/ip-families.ts';
 import { createIptablesTools } from '../kernel/iptables-tools.ts';
 import type { Variant } from '../kernel/iptables-tools.ts';
 import { detectVariant } from '../kernel/iptables-variant.ts';
-import { createCounters } from '../kernel/nfacct.ts';
+import { createCounters, hasCounterMatch } from '../kernel/nfacct.ts';
 import { createNftTool } from '../kernel/nft-tool.ts';
 import { inScratchNamespace, tryTables } from '../kernel/scratch.ts';
 import { createSysctl, routeLocalnet } from '../kernel/sysctl.ts';
@@ -107,6 +107,11 @@ function isTaken(failure: LoadFailure | undefined): boolean {
 export async function haveCounters(kernel: Kernel): Promise<boolean> {
   const present = await createCounters(kernel.run).ensure(iptablesCounters);
   return iptablesCounters.every((name) => present.has(name));
+}
+
+/** Whether rules can count packets here: the counters, and the match that feeds them. */
+export async function countsPackets(kernel: Kernel, variant: Variant): Promise<boolean> {
+  return (await haveCounters(kernel)) && (await hasCounterMatch(kernel.run, variant, iptablesCounters[0]));
 }
 
 /**

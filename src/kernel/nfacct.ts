@@ -1,3 +1,4 @@
+import { toolName, type Variant } from './iptables-tools.ts';
 import type { Run } from './run.ts';
 
 /** Packet counters that rules can name; they belong to the network namespace, not to a table or family. */
@@ -28,6 +29,17 @@ export function createCounters(run: Run): Counters {
       );
     },
   };
+}
+
+/**
+ * Whether a rule may name a counter that exists: iptables and the kernel each have a part of the match of their own.
+ * One that lacks it refuses every rule that is written together with such a rule. Asks for a rule, makes none; another
+ * failure than that is no answer.
+ */
+export async function hasCounterMatch(run: Run, variant: Variant, counter: string): Promise<boolean> {
+  const rule = ['OUTPUT', '-m', 'nfacct', '--nfacct-name', counter];
+  const { stderr } = await run(toolName('IPv4', variant), ['-w', '5', '-C', ...rule]);
+  return !/Couldn't load match|Extension nfacct .*not supported/.test(stderr);
 }
 
 /** Lines: `{ pkts = 00000000000000000012, bytes = 00000000000000000900 } = ct_state_invalid_dropped_pkts;` */

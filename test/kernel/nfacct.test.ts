@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import { createCounters } from '../../src/kernel/nfacct.ts';
+import { createCounters, hasCounterMatch } from '../../src/kernel/nfacct.ts';
 import { createRun } from '../../src/kernel/run.ts';
+import type { Run } from '../../src/kernel/run.ts';
 import { createKernelLab, type KernelLab } from './lab.ts';
 
 const names = ['ct_state_invalid_dropped_pkts', 'localhost_nps_accepted_pkts'];
@@ -31,6 +32,20 @@ describe('packet counters', function () {
     const counted = (await counters.packets(names)).get(names[0]!);
     expect(Number(counted)).to.be.greaterThan(0);
   });
+
+  for (const variant of ['nft', 'legacy'] as const) {
+    it(`${variant}: may be named in a rule only where iptables and the kernel have the match`, async () => {
+      const [counter = ''] = names;
+      await createCounters(lab.run).ensure(names);
+      expect(await hasCounterMatch(lab.run, variant, counter)).to.equal(true);
+      const withoutMatches = createRun({ ...lab.options, env: { ...lab.options.env, XTABLES_LIBDIR: '/nowhere' } });
+      expect(await hasCounterMatch(withoutMatches, variant, counter)).to.equal(false);
+      const stderr = 'Warning: Extension nfacct revision 0 not supported, missing kernel module?\n';
+      const onOldKernel: Run = async (tool, args) => ({ ...(await lab.run(tool, args)), stderr });
+      expect(await hasCounterMatch(onOldKernel, variant, counter)).to.equal(false);
+      expect(await lab.namespace.shell('iptables-nft-save; iptables-legacy-save')).to.not.contain('nfacct');
+    });
+  }
 
   it('are none where the tool is missing or the rights are', async () => {
     const missing = createCounters(createRun({ paths: { searched: [], find: () => undefined } }));
