@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import type { Variant } from '../kernel/iptables-tools.ts';
 import { detectVariant } from '../kernel/iptables-variant.ts';
 import { runningProcesses } from '../kernel/processes.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
@@ -40,7 +41,7 @@ export async function examineNode(config: Config, env: Sight['env']): Promise<re
   return findingsOf({ ...kernel, config, env, processes: await runningProcesses() }, variant);
 }
 
-async function findingsOf(sight: Sight, variant: Parameters<typeof checkLock>[1]): Promise<readonly Finding[]> {
+async function findingsOf(sight: Sight, variant: Variant): Promise<readonly Finding[]> {
   const holdings = await readHoldings(sight);
   const findings = await Promise.all([
     checkVersions(sight),
@@ -62,7 +63,7 @@ async function findingsOf(sight: Sight, variant: Parameters<typeof checkLock>[1]
 }
 
 /** What the other mode cannot do here is worth knowing before a change of mode, but no problem. */
-async function checkFeatures(sight: Sight, variant: Parameters<typeof checkLock>[1]): Promise<readonly Finding[]> {
+async function checkFeatures(sight: Sight, variant: Variant): Promise<readonly Finding[]> {
   const isNftables = sight.config.mode === 'nftables';
   const [ofIptables, ofNft] = await Promise.all([checkIptablesFeatures(sight, variant), checkNftFeatures(sight)]);
   return [...(isNftables ? ofIptables.map(asWarning) : ofIptables), ...(isNftables ? ofNft : ofNft.map(asWarning))];

@@ -1,9 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { ownFiles } from '../kernel/files.ts';
 import { createRun } from '../kernel/run.ts';
-import type { Run } from '../kernel/run.ts';
 import { createToolPaths } from '../kernel/tool-paths.ts';
-import type { Program } from '../ruleset/walk-program.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { answersTo } from './explain-answer.ts';
 import type { Answer } from './explain-answer.ts';
@@ -14,7 +12,6 @@ import { factsOfHost, surroundings } from './explain-surroundings.ts';
 import { explainText } from './explain-text.ts';
 import { UsageError } from './failure.ts';
 import { readConfig, readInput, sayProblems } from './input.ts';
-import type { Input } from './input.ts';
 import { outputFormat, printValue } from './output.ts';
 import { readSaved } from './saved-text.ts';
 
@@ -30,11 +27,20 @@ export async function explain(options: CommandOptions, effects: CommandEffects):
   const { rulesetFile: file } = options;
   const saved = file === undefined ? undefined : { file, text: await readSaved(file, options, effects) };
   const run = createRun({ paths: createToolPaths(effects.env['PATH']) });
-  const facts = options.own['live'] === true ? factsOfHost(run) : undefined;
-  if (saved !== undefined && !needsState(options, effects, config) && config.nodeAddresses === undefined)
+  const isLive = options.own['live'] === true;
+  const hasRules = saved !== undefined || isLive;
+  // Rules that exist can be walked without knowing the Services; names and reasons are then fewer.
+  const isStateless = hasRules && !namesState(options, effects, config);
+  if (saved !== undefined && isStateless && config.nodeAddresses === undefined)
     effects.say('note: without -f or --node-addresses the addresses of this host are taken for those of the node');
-  const state = needsState(options, effects, config) ? await readInput(options, effects, { config, facts }) : undefined;
-  const programs = await programsFor(saved, options, run, config, state);
+  const facts = isLive ? factsOfHost(run) : undefined;
+  const state = isStateless ? undefined : await readInput(options, effects, { config, facts });
+  const programs =
+    saved !== undefined
+      ? dumpPrograms(saved.text, saved.file, config.ipFamilies)
+      : isLive
+        ? await livePrograms({ run, files: ownFiles }, config.ipFamilies)
+        : desiredPrograms(config.mode, state?.models ?? []);
   const question = {
     to,
     namespace: config.namespace,
@@ -52,27 +58,13 @@ function textOption({ own }: CommandOptions, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Rules that exist can be walked without knowing the Services; names and reasons are then fewer. */
-function needsState(options: CommandOptions, effects: CommandEffects, config: Config): boolean {
-  const hasRules = options.rulesetFile !== undefined || options.own['live'] === true;
-  const hasState =
+function namesState(options: CommandOptions, effects: CommandEffects, config: Config): boolean {
+  return (
     options.filenames.length > 0 ||
     config.kubeconfig !== undefined ||
     config.master !== undefined ||
-    effects.env['KUBERNETES_SERVICE_HOST'] !== undefined;
-  return hasState || !hasRules;
-}
-
-async function programsFor(
-  saved: { readonly file: string; readonly text: string } | undefined,
-  options: CommandOptions,
-  run: Run,
-  config: Config,
-  state: Input | undefined,
-): Promise<readonly Program[]> {
-  if (saved !== undefined) return dumpPrograms(saved.text, saved.file, config.ipFamilies);
-  if (options.own['live'] !== true) return desiredPrograms(config.mode, state?.models ?? []);
-  return livePrograms({ run, files: ownFiles }, config.ipFamilies);
+    effects.env['KUBERNETES_SERVICE_HOST'] !== undefined
+  );
 }
 
 async function printAnswers(

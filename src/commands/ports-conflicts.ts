@@ -1,5 +1,6 @@
 import { servicePortName } from '../model/model.ts';
 import type { Protocol, ProxyModel } from '../model/model.ts';
+import type { ServiceName } from '../ruleset/ruleset.ts';
 import type { Service } from '../source/objects.ts';
 import type { Problem } from '../source/problem.ts';
 import { claimsOf } from './ports-claims.ts';
@@ -11,11 +12,6 @@ export interface Conflict {
   readonly protocol: Protocol;
   readonly holder: ServiceName;
   readonly refused: readonly Refused[];
-}
-
-export interface ServiceName {
-  readonly namespace: string;
-  readonly name: string;
 }
 
 export interface Refused extends ServiceName {
