@@ -80,6 +80,12 @@ describe('the portwright program', function () {
     });
   });
 
+  it('does not mind empty words, as a variable without a value leaves them', async () => {
+    const [plain, padded] = [await run(['render', '-f', web]), await run(['render', '', '-f', web, ''])];
+    expect(padded).to.deep.equal(plain);
+    expect(plain.exitCode).to.equal(0);
+  });
+
   describe('asked for what it cannot do', () => {
     const refused: readonly (readonly [string, readonly string[], RegExp])[] = [
       ['no command', [], /Usage: portwright/],

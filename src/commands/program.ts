@@ -99,7 +99,8 @@ function sharedOptions({ takes, formats }: Verb): Option[] {
 
 /** Words that are neither options nor their values, beyond those that a command takes. */
 function refuseWords({ name, words, takes }: Verb, given: readonly string[]): void {
-  const [first] = given.slice(words === undefined ? 0 : 1);
+  // A variable without a value, in quotes, leaves an empty word; kube-proxy does not mind it.
+  const first = given.slice(words === undefined ? 0 : 1).find((word) => word !== '');
   if (first === undefined) return;
   const hint = takes.includes('state') ? `; manifests are given with -f ${first}` : '';
   throw new UsageError(`${name}: unexpected word ${JSON.stringify(first)}${hint}`);
