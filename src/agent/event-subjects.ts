@@ -6,10 +6,12 @@ import type { EventRecorder, EventSubject } from '../source/kubernetes/events.ts
 /** Tells people through the API server, where there is one; never throws. */
 export type EventSink = Pick<EventRecorder, 'record'>;
 
+/** For what is about the node as a whole. */
 export function nodeSubject(name: string): EventSubject {
   return { apiVersion: 'v1', kind: 'Node', name };
 }
 
+/** With the uid that the Service has in the state; without one where it is not there. */
 export function serviceSubject({ namespace, name }: ServiceName, state: ClusterState | undefined): EventSubject {
   const found = state?.services.find(({ metadata }) => metadata.name === name && metadata.namespace === namespace);
   const uid = found?.metadata.uid;

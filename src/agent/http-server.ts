@@ -130,6 +130,7 @@ export function plainAnswer(status: number, body: string): Answer {
   };
 }
 
+/** JSON on one line. */
 export function jsonAnswer(status: number, body: object): Answer {
   return {
     status,

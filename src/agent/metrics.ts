@@ -33,6 +33,7 @@ export interface SyncObservation {
   readonly changes: Readonly<Partial<Record<'add' | 'change' | 'delete', number>>>;
 }
 
+/** What a sync spends its time on. */
 export type SyncStage = 'model' | 'render' | 'list' | 'plan' | 'load';
 
 /** The release of Kubernetes whose kube-proxy we stand in for. */

@@ -9,6 +9,7 @@ export interface Slis {
   readonly answer: (method: string) => Answer;
 }
 
+/** Counts from now on. */
 export function createSlis(): Slis {
   let count = 0;
   return {

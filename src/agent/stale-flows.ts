@@ -18,6 +18,7 @@ export interface StaleFlow {
   readonly servicePort: string;
 }
 
+/** What flows are judged by. */
 export interface StaleFlowsInput {
   readonly desired: ProxyModel;
   /** The model of the last sync; absent at the first one, when no Service can be known to be gone. */

@@ -15,6 +15,7 @@ export interface Refusal {
   readonly reason: string;
 }
 
+/** What a sync did. */
 export interface SyncResult {
   /** What differed before; empty changes mean that nothing was executed. */
   readonly plan: Plan;

@@ -28,6 +28,7 @@ export function extent(families: readonly FamilyDifference[]): string {
   return parts.length === 0 ? 'nothing' : parts.join(' and ');
 }
 
+/** `1 packet`, `2 packets`. */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

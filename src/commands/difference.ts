@@ -15,8 +15,10 @@ export interface FamilyDifference {
   readonly error?: string;
 }
 
+/** A change that stands under the Service it is for, or among those that no single Service is behind. */
 export type SharedChange = Omit<Change, 'service'>;
 
+/** What differs for one Service. */
 export interface ServiceDifference {
   readonly namespace: string;
   readonly name: string;
@@ -25,12 +27,14 @@ export interface ServiceDifference {
   readonly changes: readonly SharedChange[];
 }
 
+/** What differs in all families: the JSON of `diff`. */
 export interface Difference {
   readonly differs: boolean;
   readonly families: readonly FamilyDifference[];
   readonly warnings: readonly Warning[];
 }
 
+/** The changes of a plan by Service and object, sorted. */
 export function familyDifference(model: ProxyModel, plan: Plan, leftovers: readonly string[]): FamilyDifference {
   const services = new Map<string, { namespace: string; name: string; changes: SharedChange[] }>();
   const shared: SharedChange[] = [];
@@ -58,6 +62,7 @@ export function familyDifference(model: ProxyModel, plan: Plan, leftovers: reado
   };
 }
 
+/** The families together. */
 export function difference(families: readonly FamilyDifference[], warnings: readonly Warning[]): Difference {
   return { differs: families.some(({ services, shared }) => services.length + shared.length > 0), families, warnings };
 }

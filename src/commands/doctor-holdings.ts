@@ -53,6 +53,7 @@ export function proxyChains({ text }: Pick<Saved, 'text'>): number {
   return text.match(proxyChain)?.length ?? 0;
 }
 
+/** How many rules a listing holds. */
 export function ruleCount({ text }: Pick<Saved, 'text'>): number {
   return text.match(/^-A /gm)?.length ?? 0;
 }

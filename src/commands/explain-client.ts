@@ -7,6 +7,7 @@ import type { Destination } from './explain-frontend.ts';
 /** Who sends: a pod as local detection sees them, this node itself, or anybody else. */
 export type ClientKind = 'pod' | 'node' | 'outside';
 
+/** Who sends the packet. */
 export interface Client {
   readonly kind: ClientKind;
   readonly address: Address;
@@ -14,6 +15,7 @@ export interface Client {
   readonly inInterface?: string;
 }
 
+/** What tells clients apart: the node, and the model where there is one. */
 export interface ClientFacts {
   readonly model?: ProxyModel;
   readonly host: Host;

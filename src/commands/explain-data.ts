@@ -95,6 +95,7 @@ export function ruleOf(step: TrailStep): string {
   return step.rule?.line ?? 'policy DROP';
 }
 
+/** What a step does, in words. */
 export function whyOf(step: TrailStep): string {
   return step.rule?.meaning(step.branch) ?? 'no rule let it pass: the policy of the chain drops it';
 }

@@ -69,6 +69,7 @@ export function frontendOf(
   return undefined;
 }
 
+/** The protocol as rules and people spell it. */
 export function protocolOf(port: ServicePort): WalkProtocol {
   return port.protocol.toLowerCase() as WalkProtocol;
 }

@@ -5,6 +5,7 @@ export interface Topic {
   readonly text: string;
 }
 
+/** All topics, in the order in which help lists them. */
 export const topics: readonly Topic[] = [
   {
     name: 'port-conflict',

@@ -21,6 +21,7 @@ export async function printValue(value: unknown, format: 'json' | 'yaml', effect
   effects.print(dump(JSON.parse(JSON.stringify(value)), { lineWidth: -1, noRefs: true }));
 }
 
+/** Colours, or none where nobody would see them. */
 export function palette(effects: Pick<CommandEffects, 'hasColour'>): Palette {
   const colours = picocolors.createColors(effects.hasColour);
   return { added: colours.green, removed: colours.red, heading: colours.bold, faint: colours.dim };

@@ -14,6 +14,7 @@ export interface Conflict {
   readonly refused: readonly Refused[];
 }
 
+/** A Service that does not get the port. */
 export interface Refused extends ServiceName {
   /** Why it does not get the port; the API server's own words where it would refuse the Service. */
   readonly message: string;

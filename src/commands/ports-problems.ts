@@ -24,6 +24,7 @@ export interface PortProblem {
   readonly hint: string;
 }
 
+/** What a node port is judged by. */
 export interface Surroundings {
   readonly served: readonly ServicePort[];
   /** Where the port answers. */

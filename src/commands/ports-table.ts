@@ -32,6 +32,7 @@ export interface HealthCheckNodePort {
   readonly problems: readonly PortProblem[];
 }
 
+/** All that `ports` tells. */
 export interface PortTable {
   /** Sorted by number, then protocol. */
   readonly nodePorts: readonly NodePort[];
@@ -44,6 +45,7 @@ export interface PortTable {
   readonly suggested: readonly number[];
 }
 
+/** What the table is made from. */
 export interface PortTableInput {
   readonly state: ClusterState;
   readonly models: readonly ProxyModel[];

@@ -35,6 +35,7 @@ export interface Report {
   readonly unseen: readonly string[];
 }
 
+/** One Service of the page. */
 export interface ServiceReport {
   readonly namespace: string;
   readonly name: string;
@@ -60,6 +61,7 @@ export interface WayReport {
   readonly answers: readonly Answer[];
 }
 
+/** What the page is made from. */
 export interface ReportInput extends Pick<Report, 'rules' | 'time' | 'unseen'> {
   readonly input: Input;
   readonly table: PortTable;

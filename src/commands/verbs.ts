@@ -29,6 +29,7 @@ type Shared = 'state' | 'keepGoing' | 'dryRun' | 'live' | 'ruleset' | 'output';
 
 const kernelOption: VerbOption = { flags: '--live', help: "the kernel's rules instead of the desired ones" };
 
+/** All commands, in the order in which help lists them. */
 export const verbs: readonly Verb[] = [
   {
     name: 'render',

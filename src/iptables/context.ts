@@ -19,6 +19,7 @@ export const iptablesCounters = ['ct_state_invalid_dropped_pkts', 'localhost_nps
 
 const [invalidCounter, localhostCounter] = iptablesCounters;
 
+/** `counters`: the host has the packet counters that rules may name. */
 export function surroundingsOf(model: ProxyModel, options: { readonly counters: boolean }): Surroundings {
   return {
     masqueradeAll: model.masqueradeAll,

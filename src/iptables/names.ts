@@ -17,6 +17,7 @@ export interface ServicePortChains {
 /** Beginnings of the names of chains that come and go with Services. */
 export const servicePortChainPrefixes = ['KUBE-SVC-', 'KUBE-SVL-', 'KUBE-EXT-', 'KUBE-FW-', 'KUBE-SEP-'] as const;
 
+/** The names of all chains that a service port may have, whether it has them or not. */
 export function servicePortChains(port: ServicePort): ServicePortChains {
   const identity = servicePortName(port) + port.protocol.toLowerCase();
   const hash = shortHash(identity);

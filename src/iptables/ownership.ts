@@ -40,6 +40,7 @@ export const kubeletSharedChain = 'KUBE-FIREWALL';
 
 const no = () => false;
 
+/** Decides by table and name of a chain; its rules decide where it is shared. */
 export function ownership(table: string, chain: string): Ownership {
   if (dispatchChains.get(table)?.includes(chain) === true) {
     return { owner: 'us', isOrdered: false, isOurRule: no, isTail: (rule) => rule.includes(tailComment) };
@@ -56,6 +57,7 @@ export function ownership(table: string, chain: string): Ownership {
   return { owner: 'somebody', isOrdered: true, isOurRule: no, isTail: no };
 }
 
+/** Whether a chain exists for one service port. */
 export function isServicePortChain(table: string, chain: string): boolean {
   return table === 'nat' && servicePortChainPrefixes.some((prefix) => chain.startsWith(prefix));
 }

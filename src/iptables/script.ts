@@ -5,6 +5,7 @@ import type { AttributedChange } from './attribution.ts';
 import { kubeletSharedChain } from './ownership.ts';
 import { serviceOfRule } from './service.ts';
 
+/** Which tool a script is for. */
 export interface IptablesTarget {
   readonly family: 'IPv4' | 'IPv6';
   /** The nf_tables variant loads many chains fastest in short commits; legacy replaces the whole table at each. */

@@ -16,6 +16,7 @@ export interface Committer {
   command(tool: string): Promise<{ readonly tool: string; readonly args: readonly string[] }>;
 }
 
+/** A committer with a name of its own. */
 export function createCommitter(directory: RuntimeDirectory, paths: ToolPaths): Committer {
   // 15 bytes, all the kernel keeps of a name.
   const processName = `portwright-${randomBytes(2).toString('hex')}`;

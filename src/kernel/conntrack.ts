@@ -33,6 +33,7 @@ export interface Conntrack {
 const batchSize = 50;
 const batchTimeoutMs = 120_000;
 
+/** By the `conntrack` tool. */
 export function createConntrack(effects: { readonly run: Run; readonly directory: RuntimeDirectory }): Conntrack {
   return {
     listUdp: async (family) => {

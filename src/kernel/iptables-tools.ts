@@ -27,6 +27,7 @@ export interface IptablesEffects extends LoadEffects {
 /** Only a writer of the legacy variant takes the lock that `-w` waits for; 5 s, as kubelet and kube-proxy do. */
 const waitSeconds = '5';
 
+/** By `iptables-…-save` and `iptables-…-restore` of the variant. */
 export function createIptablesTools(effects: IptablesEffects, variant: Variant): IptablesTools {
   return {
     list: (family) => listRules(effects, variant, family),

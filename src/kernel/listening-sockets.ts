@@ -12,6 +12,7 @@ export interface ListeningSocket {
   readonly process?: SocketOwner;
 }
 
+/** A process that holds a socket. */
 export interface SocketOwner {
   readonly pid: number;
   /** As the kernel names it, at most 15 characters; `portwright` for our own agent. */

@@ -17,6 +17,7 @@ export interface NftTool {
 /** Before it nft reads the tables of all others too, and can crash on what newer ones wrote. */
 const oldestVersion: Version = [1, 0, 1];
 
+/** By `nft`. */
 export function createNftTool(effects: LoadEffects): NftTool {
   return {
     list: (family) => listTable(effects, family),

@@ -26,6 +26,7 @@ export function isEphemeral({ first, last, reserved }: EphemeralPorts, port: num
   return holds({ first, last }, port) && !reserved.some((range) => holds(range, port));
 }
 
+/** Whether a port lies in a range. */
 export function holds({ first, last }: PortRange, port: number): boolean {
   return first <= port && port <= last;
 }

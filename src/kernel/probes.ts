@@ -30,6 +30,7 @@ export interface ProbeTool {
   readonly list: readonly string[];
 }
 
+/** Tries features of iptables; all tables are listed. */
 export function iptablesProbeTool(variant: Variant, family: IpFamily): ProbeTool {
   return {
     load: [toolName(family, variant, 'restore'), '--noflush', '-w', '5'],

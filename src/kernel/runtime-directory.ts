@@ -14,6 +14,7 @@ export interface RuntimeDirectory {
   link(group: string, name: string, target: string): Promise<string>;
 }
 
+/** A script for one run of a tool. */
 export interface ScriptFile {
   readonly path: string;
   /** Never throws: a file left behind is swept away at a later start. */

@@ -12,6 +12,7 @@ export interface Sysctl {
 /** With it packets to 127.0.0.0/8 may leave through other interfaces; a guard rule must stand first. */
 export const routeLocalnet = 'net/ipv4/conf/all/route_localnet';
 
+/** By the files below /proc/sys. */
 export function createSysctl(files: Files): Sysctl {
   const read = async (setting: string) => (await files.read(pathOf(setting)))?.trimEnd();
   return {

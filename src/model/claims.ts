@@ -9,6 +9,7 @@ export interface Claimant {
   readonly ports: readonly UnresolvedPort[];
 }
 
+/** Who may serve what. */
 export interface Settlement {
   /** What remains of the ports of Services that lost something; the others may serve all they ask for. */
   readonly granted: ReadonlyMap<Service, readonly UnresolvedPort[]>;

@@ -24,6 +24,7 @@ export type UnresolvedPort = Pick<
   | 'externalPolicy'
 >;
 
+/** What one Service asks for in one family. */
 export interface UnresolvedPorts {
   readonly ports: readonly UnresolvedPort[];
   readonly warnings: readonly Warning[];
@@ -276,10 +277,12 @@ function warnIfRewritten(text: string, address: { family: IPFamily; text: string
   }
 }
 
+/** Whether it is a protocol that Services have; case counts. */
 export function isProtocol(text: string): text is Protocol {
   return text === 'TCP' || text === 'UDP' || text === 'SCTP';
 }
 
+/** Whether it is the number of a port: 1 to 65535. */
 export function isPort(port: number): boolean {
   return Number.isInteger(port) && port >= 1 && port <= 65_535;
 }

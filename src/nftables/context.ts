@@ -20,6 +20,7 @@ export interface Surroundings {
   readonly podInterface: string;
 }
 
+/** What the model says beside its service ports. */
 export function surroundingsOf(model: ProxyModel): Surroundings {
   const mark = `0x${model.masqueradeMark.toString(16).padStart(8, '0')}`;
   return { mark, ...podsOf(model.localDetector) };
@@ -188,6 +189,7 @@ function classUse(kind: ClassKind, count: number): ClassUse {
   return use;
 }
 
+/** Whether a service port has chains and sets of its own, since clients stay on their endpoints. */
 export function hasAffinity(port: ServicePort): boolean {
   return port.affinityTimeoutSeconds !== undefined;
 }

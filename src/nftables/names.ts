@@ -31,7 +31,9 @@ export function endpointsMap(kind: ClassKind, protocol: RuleProtocol): string {
   return `${protocol}${kind.slice('class'.length)}-endpoints`;
 }
 
+/** In the order in which the table lists them. */
 export const classKinds: readonly ClassKind[] = ['class', 'class-local', 'class-nodeport', 'class-nodeport-local'];
+/** In the order in which the table lists them. */
 export const ruleProtocols: readonly RuleProtocol[] = ['tcp', 'udp', 'sctp'];
 
 const endpointsMaps = new Map(
@@ -53,6 +55,7 @@ export interface ServicePortChains {
   readonly external: string;
 }
 
+/** The chains of a service port, whether it has them or not. */
 export function servicePortChains(port: ServicePort): ServicePortChains {
   const base = uniqueName(identity(port));
   return { cluster: `service-${base}`, local: `local-${base}`, external: `external-${base}` };

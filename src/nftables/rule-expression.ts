@@ -161,6 +161,7 @@ export function readCollection(words: Words, key: Expression): Collection | unde
   return words.accepts('}') ? { kind: 'anonymous', elements } : undefined;
 }
 
+/** Whether a part of a key is a protocol, which nft prints by name or by number. */
 export function isProtocolPart(key: Expression, part: number): boolean {
   const expression = key.kind === 'concatenation' ? key.parts[part] : key;
   return expression?.kind === 'field' && expression.field === 'protocol';

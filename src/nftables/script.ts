@@ -7,6 +7,7 @@ import { isRedefined } from './compare.ts';
 import { elementKeyAlone } from './spelling.ts';
 import { serviceOfObject } from './service.ts';
 
+/** The two rulesets that the changes lie between. */
 export interface ScriptScope {
   readonly live: Ruleset;
   readonly desired: Ruleset;

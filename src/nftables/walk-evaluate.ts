@@ -16,6 +16,7 @@ export type Collections = ReadonlyMap<string, Elements>;
 
 const nothing: Elements = { exact: new Map(), ranged: [] };
 
+/** The elements of a set or map; none where the table has no such set. */
 export function elementsOf(collection: Collection, collections: Collections): Elements {
   return collection.kind === 'anonymous' ? collection.elements : (collections.get(collection.name) ?? nothing);
 }

@@ -54,6 +54,7 @@ export type RulesetPart = readonly RulesetObject[];
 /** No lines, shared: an object of its own for each of the many that have none would weigh more than they do. */
 export const noLines: readonly string[] = [];
 
+/** What `RulesetObject.id` is. */
 export function objectId(table: string, kind: ObjectKind, name: string): string {
   // Of an id made with a template V8 keeps the pieces beside the whole.
   return [table, kind, name].join(' ');

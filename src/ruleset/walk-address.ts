@@ -49,6 +49,7 @@ export function onlyAddress(range: AddressRange): string | undefined {
   return range.low === range.high ? ipaddr.fromByteArray(bytes(range.low, range.isV6 ? 16 : 4)).toString() : undefined;
 }
 
+/** Whether an address lies in a range; never across families. */
 export function contains(range: AddressRange, address: Address): boolean {
   return range.isV6 === address.isV6 && range.low <= address.value && address.value <= range.high;
 }

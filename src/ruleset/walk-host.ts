@@ -2,6 +2,7 @@ import { contains, parseAddress, parseRange } from './walk-address.ts';
 import type { Address } from './walk-address.ts';
 import type { Change, Host, OwnSource, WalkState } from './walk-program.ts';
 
+/** What the walker knows of the node. */
 export interface HostFacts {
   /** All addresses of the node's interfaces. */
   readonly addresses: readonly string[];

@@ -13,6 +13,7 @@ export type WalkVerdict = 'endpoint' | 'reject' | 'drop' | 'host' | 'pass';
  */
 export type SeenSource = 'kept' | 'snat' | 'any';
 
+/** An endpoint that a packet reaches, and how often. */
 export interface ReachedEndpoint {
   readonly address: string;
   readonly port: number;
@@ -24,6 +25,7 @@ export interface ReachedEndpoint {
   readonly sourceAssumed?: true;
 }
 
+/** What becomes of a packet. */
 export interface Outcome {
   /** `endpoint` when any way reaches one. */
   readonly verdict: WalkVerdict;
@@ -51,6 +53,7 @@ export interface Way {
   readonly trail?: TrailStep;
 }
 
+/** What would become of it if a rule that is not understood applied. */
 export interface Alternative {
   readonly step: TrailStep;
   readonly outcome: Outcome;

@@ -30,6 +30,7 @@ export interface OwnSource {
   readonly isAssumed: boolean;
 }
 
+/** Where netfilter meets a packet, as nft names it. */
 export type Hook = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting';
 
 /** A packet on its way: what rules read and change. Never modified in place. */
@@ -102,6 +103,7 @@ export type Change = Partial<
   >
 >;
 
+/** Where a packet goes after a rule. */
 export type Then =
   | { readonly kind: 'continue' | 'accept' | 'drop' | 'reject' | 'return' }
   | { readonly kind: 'jump' | 'goto'; readonly chain: string };
@@ -117,12 +119,14 @@ export interface WalkRule {
   readonly meaning: (branch: Branch) => string;
 }
 
+/** A table that can be walked. */
 export interface WalkTable {
   /** `nat`, `filter`, … for iptables; `ip kube-proxy` for nftables. */
   readonly name: string;
   readonly chains: Map<string, WalkChain>;
 }
 
+/** A chain that can be walked. */
 export interface WalkChain {
   readonly table: WalkTable;
   readonly name: string;

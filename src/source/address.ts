@@ -2,12 +2,14 @@ import { isIPv4, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { IPFamily } from './objects.ts';
 
+/** An address that could be read. */
 export interface Address {
   readonly family: IPFamily;
   /** Canonical: IPv4 dotted without leading zeros, IPv6 lower case with the longest run of zeros compressed. */
   readonly text: string;
 }
 
+/** A network that could be read. */
 export interface Cidr {
   readonly family: IPFamily;
   /** `network/length`, the network canonical and masked. */
