@@ -4,27 +4,27 @@ import type { Conntrack } from '../kernel/conntrack.ts';
 import type { Monitor, MonitorHandlers } from '../kernel/monitor.ts';
 import type { Logger } from '../log.ts';
 import { rateLimited } from '../log.ts';
-import type { ProxyModel, Warning } from '../model/model.ts';
+import type { ProxyModel } from '../model/model.ts';
 import type { Plan } from '../ruleset/plan.ts';
-import { namespacedName } from '../ruleset/ruleset.ts';
 import type { IPFamily, Node } from '../source/objects.ts';
+import type { StateChange, StateSource } from '../source/state-source.ts';
 import type { Backend } from './backend.ts';
-import { nodeSubject, serviceSubject, warnedService, warnedSubject } from './event-subjects.ts';
+import { nodeSubject, serviceSubject, warnedSubject } from './event-subjects.ts';
 import type { EventSink } from './event-subjects.ts';
 import { FamilyLoop } from './family-loop.ts';
 import type { Synced } from './family-loop.ts';
 import { FamilyReports } from './family-reports.ts';
 import { FlowCleaner } from './flow-cleaner.ts';
 import type { Health } from './health.ts';
-import type { ServiceStatus } from './metrics-paths.ts';
 import type { Metrics } from './metrics.ts';
 import { IdleMemory } from './idle-memory.ts';
 import { NodeModels } from './node-models.ts';
 import { nodeWait } from './node-wait.ts';
 import type { Clock } from './runner.ts';
 import { ServiceHealthServers, serviceHealthAddresses, serviceHealthChecks } from './service-health.ts';
+import { serviceStatuses } from './service-status.ts';
+import type { ServiceStatus } from './service-status.ts';
 import type { StaleFlow } from './stale-flows.ts';
-import type { StateChange, StateSource } from '../source/state-source.ts';
 import { fewOf } from './sync-report.ts';
 import { unheardLoads } from './unheard-loads.ts';
 import { WarningReports } from './warning-reports.ts';
@@ -150,25 +150,8 @@ export class Agent {
   services(): readonly ServiceStatus[] {
     const state = this.#options.source.snapshot();
     return this.#parts.flatMap(({ family, loop }) => {
-      const warnings = new Map<string, Warning[]>();
-      for (const [object, found] of this.#warnings.byObject(family)) {
-        const service = warnedService(object, state);
-        if (service !== undefined) warnings.set(service, [...(warnings.get(service) ?? []), ...found]);
-      }
-      const refusals = new Map(loop.quarantined.map((one) => [namespacedName(one.service), one]));
-      return loop.times().map(({ applied, verified, ...times }): ServiceStatus => {
-        const key = namespacedName(times);
-        const refusal = refusals.get(key);
-        const own = warnings.get(key) ?? [];
-        return {
-          ...times,
-          family,
-          ...(applied !== undefined && refusal === undefined && { applied }),
-          ...(verified !== undefined && refusal === undefined && { verified }),
-          state: refusal !== undefined ? 'quarantined' : applied === undefined ? 'pending' : 'ok',
-          warnings: refusal === undefined ? own : [...own, refusalWarning(key, refusal.reason)],
-        };
-      });
+      const told = { warnings: this.#warnings.byObject(family), refusals: loop.quarantined };
+      return serviceStatuses(family, loop.times(), { ...told, state });
     });
   }
 
@@ -378,7 +361,3 @@ export class Agent {
 
 /** A full sync happens at least this often. */
 const maxIntervalMs = 3_600_000;
-
-function refusalWarning(service: string, message: string): Warning {
-  return { object: `Service ${service}`, field: 'spec', reason: 'RulesRefused', message };
-}

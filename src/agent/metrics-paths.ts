@@ -1,25 +1,8 @@
-import type { Warning } from '../model/model.ts';
-import type { IPFamily } from '../source/objects.ts';
 import { jsonAnswer, notFound, plainAnswer } from './http-server.ts';
 import type { Answer, Handler, Request } from './http-server.ts';
+import type { ServiceStatus } from './service-status.ts';
 import { createSlis } from './slis.ts';
 import { rfc3339 } from './timestamp.ts';
-
-/** One Service of one family, as `/services` tells it. */
-export interface ServiceStatus {
-  readonly namespace: string;
-  readonly name: string;
-  readonly family: IPFamily;
-  /** Since when it is asked for as it is now. */
-  readonly desired: Date;
-  /** When that was written to the kernel, or found to stand there already. */
-  readonly applied?: Date;
-  /** When that was last found in the kernel. */
-  readonly verified?: Date;
-  /** `quarantined`: left out, or kept as it last was, because of an error in it; a warning says which. */
-  readonly state: 'ok' | 'pending' | 'quarantined';
-  readonly warnings: readonly Warning[];
-}
 
 export interface MetricsPathsOptions {
   readonly proxyMode: string;
@@ -35,7 +18,15 @@ export interface MetricsPathsOptions {
   readonly flags: () => ReadonlyMap<string, string>;
   /** Sorted. */
   readonly services: () => readonly ServiceStatus[];
+  /** Feature gates; `ComponentFlagz` and `ComponentStatusz` switch their paths off. */
+  readonly features: ReadonlyMap<string, boolean>;
 }
+
+/** Paths that a feature gate switches off. */
+const gated: ReadonlyMap<string, string> = new Map([
+  ['/flagz', 'ComponentFlagz'],
+  ['/statusz', 'ComponentStatusz'],
+]);
 
 /** What `metricsBindAddress` serves. */
 export function metricsPaths(options: MetricsPathsOptions): Handler {
@@ -53,7 +44,11 @@ export function metricsPaths(options: MetricsPathsOptions): Handler {
     ['/statusz', (request) => statuszAnswer(request, options)],
     ['/services', services],
   ]);
-  return (request) => (paths.get(request.path) ?? (() => notFound))(request);
+  return (request) => (isServed(request.path, options) ? paths.get(request.path)?.(request) : undefined) ?? notFound;
+}
+
+function isServed(path: string, { features }: Pick<MetricsPathsOptions, 'features'>): boolean {
+  return features.get(gated.get(path) ?? '') !== false;
 }
 
 /**
@@ -119,7 +114,9 @@ function flagzAnswer({ accept }: Request, flags: ReadonlyMap<string, string>): A
 
 const shownPaths = ['/configz', '/flagz', '/healthz', '/metrics', '/proxyMode', '/services'];
 
-function statuszAnswer({ accept }: Request, { started, now, version }: MetricsPathsOptions): Answer {
+function statuszAnswer({ accept }: Request, options: MetricsPathsOptions): Answer {
+  const { started, now, version } = options;
+  const paths = shownPaths.filter((path) => isServed(path, options));
   const upSeconds = Math.max(0, Math.floor((now().getTime() - started.getTime()) / 1000));
   if (wantsJson(accept)) {
     return jsonAnswer(200, {
@@ -128,7 +125,7 @@ function statuszAnswer({ accept }: Request, { started, now, version }: MetricsPa
       uptimeSeconds: upSeconds,
       binaryVersion: version,
       nodeVersion: process.version,
-      paths: shownPaths,
+      paths,
     });
   }
   const two = (value: number) => String(Math.floor(value)).padStart(2, '0');
@@ -139,7 +136,7 @@ function statuszAnswer({ accept }: Request, { started, now, version }: MetricsPa
     `Node.js version:  ${process.version}`,
     `Binary version:  portwright ${version}`,
     'Emulation version:  1.36',
-    `Paths:  ${shownPaths.join(' ')}`,
+    `Paths:  ${paths.join(' ')}`,
   ];
   return debugAnswer(`\nkube-proxy statusz\n${debugWarning}\n\n${lines.join('\n')}\n`);
 }
