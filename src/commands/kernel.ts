@@ -34,7 +34,7 @@ export interface NamedBackend {
   readonly backend: Backend;
 }
 
-/** The kernel of this host, with the lock file and runtime directory that the environment names. Throws RuntimeFileError. */
+/** This host's kernel; the environment may name lock file and runtime directory. Throws RuntimeFileError. */
 export async function openKernel(env: Readonly<Record<string, string | undefined>>): Promise<Kernel> {
   const lockFile = env['XTABLES_LOCKFILE'];
   const runtimeDirectory = env['PORTWRIGHT_RUNTIME_DIR'];
