@@ -292,6 +292,7 @@ function serve(
     configuration: () => toJson(config.configuration),
     flags: () => flags,
     services: () => agent.services(),
+    features: config.featureGates,
   });
   const healthHandler = healthPaths({
     report: () => health.report(),

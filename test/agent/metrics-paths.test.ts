@@ -21,6 +21,7 @@ describe('agent/metrics-paths', () => {
     configuration: () => ({}),
     flags: () => new Map(),
     services: () => [],
+    features: new Map(),
   };
 
   async function serve(more: Partial<MetricsPathsOptions> = {}): Promise<number> {
@@ -57,6 +58,18 @@ describe('agent/metrics-paths', () => {
     );
     expect(head.filter((line) => !line.startsWith('Content-Length'))).to.deep.equal(recorded);
     expect(body).to.equal('up 1\n');
+  });
+
+  it('serves /flagz and /statusz unless their feature gates are off', async () => {
+    const status = async (port: number, path: string) => (await ask(port, path)).head[0];
+    const open = await serve({ features: new Map([['ComponentFlagz', true]]) });
+    expect(await status(open, '/flagz')).to.include('200');
+    expect(await status(open, '/statusz')).to.include('200');
+    const noFlagz = await serve({ features: new Map([['ComponentFlagz', false]]) });
+    expect(await status(noFlagz, '/flagz')).to.include('404');
+    expect((await ask(noFlagz, '/statusz')).body).to.include('Paths:  /configz /healthz');
+    const noStatusz = await serve({ features: new Map([['ComponentStatusz', false]]) });
+    expect(await status(noStatusz, '/statusz')).to.include('404');
   });
 
   it('answers the ping in full when asked to', async () => {
