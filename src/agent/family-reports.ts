@@ -40,6 +40,8 @@ export class FamilyReports implements FamilyHandlers {
   readonly #options: FamilyReportsOptions;
   readonly #latency: ProgrammingLatency;
   readonly #rules = new RuleCount();
+  /** Rules by table that were written last. */
+  #written: ReadonlyMap<string, number> = new Map();
   /** Rules in front of ours that were told. */
   readonly #told = new Set<string>();
 
@@ -77,10 +79,12 @@ export class FamilyReports implements FamilyHandlers {
     metrics.noLocalEndpoints(family, 'internal', internal);
     metrics.noLocalEndpoints(family, 'external', external);
     const written = this.#rules.change(changes);
+    // A look at what was written follows soon, and writes nothing: the number would never be seen.
+    if (changes.length > 0) this.#written = written;
     if (wasListed) this.#rules.recount(live);
     for (const table of ['nat', 'filter'] as const) {
       const owned = this.#rules.owned.get(table) ?? 0;
-      metrics.iptablesRules(family, table, { owned, written: written.get(table) ?? 0 });
+      metrics.iptablesRules(family, table, { owned, written: this.#written.get(table) ?? 0 });
     }
     if (changes.length > 0) logger.info('rules synced', syncFields(synced));
     else if (logger.isEnabled(2)) logger.debug(2, 'rules are as they should be', syncFields(synced));

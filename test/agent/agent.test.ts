@@ -70,6 +70,20 @@ describe('agent/agent', () => {
     expect(await pending()).to.equal('0');
   });
 
+  it('counts the rules that were written last, until others are', async () => {
+    const { source, clock, metrics } = await started();
+    const written = async () =>
+      Number(/^kubeproxy_sync_proxy_rules_iptables_last\{.*table="nat"\} (\d+)$/m.exec(await metrics.text())?.[1]);
+    source.becomes(web());
+    await clock.advance(20_000);
+    const first = await written();
+    source.becomes(web('10.244.0.6'));
+    await clock.advance(20_000);
+    expect(await written())
+      .to.be.greaterThan(0)
+      .and.lessThan(first);
+  });
+
   it('has nothing pending in a dry run that has told what it would do', async () => {
     const { source, clock, metrics } = await started({ isDryRun: true });
     source.becomes(web(), 3);
