@@ -108,6 +108,8 @@ export class FamilyLoop {
   #hasBegun = false;
   #isAboutToRead = false;
   #isRequested = false;
+  /** Something failed and was not made up for: what was last written is not all that should be there. */
+  #isBehind = false;
   /** What differs next need not be anybody else's doing. */
   #isUnaccounted = false;
   /** The live rules are to be read at this time of the clock. */
@@ -233,6 +235,7 @@ export class FamilyLoop {
       this.#isRequested ||= isRequested;
       const isBusy = isWorthRetry(error);
       if (!isLockHeld(error) || timed.loads() > 0) this.#forget();
+      this.#isBehind = true;
       this.#doubt(error instanceof Error ? error.message : String(error));
       handlers.onFailed(error, { isBusy, tookMs: clock.now() - startedAt, wasListed });
       return isBusy ? 'busy' : 'failed';
@@ -313,6 +316,7 @@ export class FamilyLoop {
     if (timed.loads() > 0) this.#foundAs = undefined;
     this.#applied = model;
     this.#isUnaccounted = false;
+    this.#isBehind = false;
     this.#times.apply(date());
     this.#unremoved = new Set(
       leftovers.length === 0 ? [] : changes.flatMap(({ kind, object }) => (kind === 'delete' ? [object] : [])),
@@ -356,8 +360,8 @@ export class FamilyLoop {
   }
 
   #verified(): void {
-    // Somebody wrote while we read.
-    if (this.#touched.size > 0) return;
+    // Somebody wrote while we read; or what was looked for is older than what should be.
+    if (this.#touched.size > 0 || this.#isBehind) return;
     this.#isVerified = true;
     this.#times.verify(this.#options.date());
     this.#options.handlers.onVerified();

@@ -265,6 +265,23 @@ describe('agent/family-loop', () => {
     expect(lists).to.equal(2);
   });
 
+  it('does not call the rules of before a failed write verified', async () => {
+    const { kernel, start, becomes, clock, loop, seen } = setUp({ isWatched: false });
+    await start();
+    kernel.failure = () => 'lock-held';
+    await becomes(withEndpoints(web(), 'web', [endpoint('10.244.0.6')]));
+    const { lists } = kernel;
+    const { verified } = seen;
+    await clock.advance(60_000);
+    expect(kernel.lists).to.be.greaterThan(lists);
+    expect(seen.verified).to.equal(verified);
+    expect(loop.times()[0]).to.not.include.keys('applied', 'verified');
+    kernel.failure = () => undefined;
+    await clock.advance(5_000);
+    expect(seen.verified).to.be.greaterThan(verified);
+    expect(loop.times()[0]).to.include.keys('applied', 'verified');
+  });
+
   it('reads again after a failure, and accuses nobody of what it left', async () => {
     const { kernel, start, becomes, clock, drift, failures } = setUp();
     await start();
