@@ -89,6 +89,7 @@ function outcome(result: RunResult): string {
   if (result.isTruncated) return 'more output than can be kept';
   const words = result.stderr.split('\n').find((line) => line.trim() !== '') ?? 'no message';
   if (result.signal !== undefined) return `ended by ${result.signal}: ${words}`;
+  if (result.exitCode === undefined) return `could not be started: ${words}`;
   const advice = rightsMissing.test(words) ? `. ${rightsAdvice}` : '';
-  return `exit code ${String(result.exitCode)}: ${words}${advice}`;
+  return `exit code ${result.exitCode}: ${words}${advice}`;
 }

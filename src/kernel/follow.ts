@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { descriptorShortage } from './descriptors.ts';
 import { commandLine, toolEnvironment, type CommandOptions } from './run.ts';
 import { missingTool } from './tool-paths.ts';
 
@@ -28,13 +29,9 @@ const maxWords = 4_096;
 export function createFollow(options: CommandOptions): Follow {
   return (tool, args, handlers) => {
     const command = commandLine(options, tool, args, [['setpriv', '--pdeathsig', 'KILL']]);
-    if ('missing' in command) {
-      const { missing } = command;
-      setImmediate(() => {
-        handlers.onEnd(missingTool(options.paths, missing));
-      });
-      return { stop: () => undefined };
-    }
+    if ('missing' in command) return neverStarted(handlers, missingTool(options.paths, command.missing));
+    const shortage = descriptorShortage();
+    if (shortage !== undefined) return neverStarted(handlers, `${tool} cannot be started: ${shortage}`);
     const [file, ...rest] = command.argv;
     const child = execa(file, rest, {
       reject: false,
@@ -64,6 +61,13 @@ export function createFollow(options: CommandOptions): Follow {
       },
     };
   };
+}
+
+function neverStarted(handlers: FollowHandlers, reason: string): Following {
+  setImmediate(() => {
+    handlers.onEnd(reason);
+  });
+  return { stop: () => undefined };
 }
 
 interface TextStream {

@@ -85,7 +85,8 @@ export const signs: readonly Sign[] = [
   },
   {
     kind: 'environment',
-    stderr: /Cannot allocate memory|Out of memory|No buffer space available|Can't open |Could not open file/,
+    stderr:
+      /Cannot allocate memory|Out of memory|No buffer space available|Can't open |Could not open file|\bE(?:MFILE|NFILE|NOMEM|AGAIN)\b/,
     means: 'The host is short of memory or files',
     todo: 'Give it more; it is tried again',
   },

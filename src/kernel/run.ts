@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
+import { descriptorShortage } from './descriptors.ts';
 import { missingTool, type ToolPaths } from './tool-paths.ts';
 
 /** How tools are started: shared by `createRun` and `createFollow`. */
@@ -61,7 +62,11 @@ const maxStderrLength = 4_000_000;
 export function createRun(options: CommandOptions): Run {
   return async (tool, args, runOptions = {}) => {
     const command = commandLine(options, tool, args, runOptions.through ?? []);
-    if ('missing' in command) return missingResult([tool, ...args], missingTool(options.paths, command.missing));
+    if ('missing' in command) {
+      return neverStarted([tool, ...args], { stderr: missingTool(options.paths, command.missing), isMissing: true });
+    }
+    const shortage = descriptorShortage();
+    if (shortage !== undefined) return neverStarted(command.argv, { stderr: shortage, isMissing: false });
     const [file, ...rest] = command.argv;
     const child = execa(file, rest, {
       reject: false,
@@ -151,7 +156,6 @@ function startFailure(result: { readonly originalMessage?: string | undefined; r
   return result.stderr === '' ? (result.originalMessage ?? 'could not be started') : result.stderr;
 }
 
-function missingResult(argv: readonly string[], stderr: string): RunResult {
-  const nothing = { stdout: '', durationMs: 0, isTimedOut: false, isTruncated: false };
-  return { argv, stderr, isMissing: true, ...nothing };
+function neverStarted(argv: readonly string[], why: Pick<RunResult, 'stderr' | 'isMissing'>): RunResult {
+  return { argv, ...why, stdout: '', durationMs: 0, isTimedOut: false, isTruncated: false };
 }

@@ -366,6 +366,8 @@ const cases: readonly [
     },
     'environment',
   ],
+  ['no file left for the tool', { tool: 'nft', stderr: 'EMFILE: too many open files' }, 'environment'],
+  ['no process left for the tool', { tool: 'nft', stderr: 'spawn /usr/bin/setpriv EAGAIN' }, 'environment'],
   ['a tool that cannot be executed', { tool: 'nft', exitCode: 126, stderr: '' }, 'environment'],
   ['words nobody knows', { tool: 'nft', exitCode: 1, stderr: 'something new\n' }, 'refused-commit'],
 ];
