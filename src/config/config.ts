@@ -6,7 +6,7 @@ import { joinSources } from './configuration-source.ts';
 import type { ConfigurationSource } from './configuration-source.ts';
 import { violationsOf } from './configuration-violations.ts';
 import { milliseconds } from './duration.ts';
-import { effectiveGates, unknownGateWarnings } from './feature-gate.ts';
+import { effectiveGates, idleGateWarnings } from './feature-gate.ts';
 import { readFlag } from './flag-type.ts';
 import type { FlagValues } from './flags.ts';
 import { effectiveConfiguration, foreignFields, modeSection, unservedFields } from './kube-proxy-configuration.ts';
@@ -207,7 +207,7 @@ function oddities({ configuration, given }: ConfigurationSource): string[] {
   const unserved = unservedFields(configuration);
   const isNftables = configuration.mode === 'nftables';
   return [
-    ...unknownGateWarnings(configuration.featureGates),
+    ...idleGateWarnings(configuration.featureGates),
     ...(foreign.length === 0
       ? []
       : [`${foreign.join(', ')}: no effect; Portwright has the modes iptables and nftables, on Linux`]),

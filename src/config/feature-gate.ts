@@ -6,6 +6,8 @@ interface FeatureGate {
   readonly stage: 'alpha' | 'beta' | 'ga';
   /** Cannot be set to anything else. */
   readonly isLocked?: boolean;
+  /** Known, but Portwright does not do what it asks for. */
+  readonly isUnserved?: boolean;
 }
 
 const gates: ReadonlyMap<string, FeatureGate> = new Map([
@@ -17,7 +19,7 @@ const gates: ReadonlyMap<string, FeatureGate> = new Map([
   ['LoggingBetaOptions', { initial: true, stage: 'beta' }],
   ['MultiCIDRServiceAllocator', { initial: true, stage: 'ga', isLocked: true }],
   ['NFTablesProxyMode', { initial: true, stage: 'ga', isLocked: true }],
-  ['NativeHistograms', { initial: false, stage: 'alpha' }],
+  ['NativeHistograms', { initial: false, stage: 'alpha', isUnserved: true }],
   ['PreferSameTrafficDistribution', { initial: true, stage: 'ga', isLocked: true }],
 ]);
 
@@ -41,11 +43,12 @@ export function lockedGates(given: ReadonlyMap<string, boolean>): readonly strin
   });
 }
 
-/** One warning for each gate that nobody knows; it has no effect. */
-export function unknownGateWarnings(given: ReadonlyMap<string, boolean>): readonly string[] {
-  return [...given.keys()]
-    .filter((name) => !gates.has(name) && !stageGates.has(name))
-    .map((name) => {
+/** One warning for each gate that has no effect: nobody knows it, or it asks for what we do not do. */
+export function idleGateWarnings(given: ReadonlyMap<string, boolean>): readonly string[] {
+  return [...given]
+    .filter(([name, on]) => (gates.get(name)?.isUnserved === true ? on : !gates.has(name) && !stageGates.has(name)))
+    .map(([name]) => {
+      if (gates.has(name)) return `feature gate ${name} has no effect here`;
       const near = nearName(name, [...gates.keys()]);
       return `feature gate ${name} has no effect here${near === undefined ? '' : `; did you mean ${near}?`}`;
     });

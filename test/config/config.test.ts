@@ -476,6 +476,13 @@ describe('parseConfig', () => {
       ]);
     });
 
+    it('warns of a feature that is not served, where it is switched on', async () => {
+      const warningsOf = async (on: boolean) =>
+        (await parse({ config: 'f' }, `${head}featureGates: {NativeHistograms: ${String(on)}}`)).warnings;
+      expect(await warningsOf(true)).to.deep.equal(['feature gate NativeHistograms has no effect here']);
+      expect(await warningsOf(false)).to.deep.equal([]);
+    });
+
     it('takes 0 for the verbosity that a pattern for single files leaves out', async () => {
       const text = `${head}logging: {vmodule: [{filePattern: a*}, {filePattern: b, verbosity: 2, level: 3}]}`;
       const { config } = await parse({ config: 'f' }, text);
