@@ -96,7 +96,9 @@ describe('cluster source: which proxy', () => {
 
   for (const url of ['p.example:3128', 'ftp://p', 'http://', 'http://me:secret@p:x']) {
     it(`cannot be ${url}, which is said without what it is`, () => {
-      expect(() => proxied('https://api', {}, url)).to.throw(/^proxy-url: not the address of a proxy, expected http:/);
+      expect(() => proxied('https://api', {}, url)).to.throw(
+        /^kubeconfig: proxy-url: not the address of a proxy, expected http:/,
+      );
       if (!url.includes('://')) return;
       expect(() => proxied('https://api', { HTTPS_PROXY: url })).to.throw(/^HTTPS_PROXY: not the address of a proxy/);
     });

@@ -13,7 +13,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * is straight.
  */
 export function proxyOf(server: URL, proxyUrl: string, env: Environment): URL | undefined {
-  if (proxyUrl !== '') return proxyAddress('proxy-url', proxyUrl);
+  if (proxyUrl !== '') return proxyAddress('kubeconfig: proxy-url', proxyUrl);
   const variable = server.protocol === 'http:' ? 'HTTP_PROXY' : 'HTTPS_PROXY';
   const given = ofEnvironment(env, variable);
   if (given === '' || isExempt(server, ofEnvironment(env, 'NO_PROXY'))) return undefined;
