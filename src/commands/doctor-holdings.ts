@@ -35,8 +35,6 @@ export interface Holdings {
   readonly nftCrash?: string;
 }
 
-/** Chains that only a proxy for Services makes; the kubelet makes others of the same beginning. */
-const proxyChain = /^:KUBE-(SERVICES|NODEPORTS|SVC-\w+|SEP-\w+) /gm;
 const iptablesTables = new Set(['filter', 'nat', 'mangle', 'raw', 'security']);
 
 /** Reads both variants and both families, and the names of nft's chains; writes nothing. */
@@ -46,16 +44,6 @@ export async function readHoldings(sight: Pick<Sight, 'run' | 'files'>): Promise
   );
   const saved = await Promise.all(wanted.map((one) => readSaved(sight, one)));
   return { saved, ...(await readNft(sight)) };
-}
-
-/** How many chains of a proxy's own a listing holds. */
-export function proxyChains({ text }: Pick<Saved, 'text'>): number {
-  return text.match(proxyChain)?.length ?? 0;
-}
-
-/** How many rules a listing holds. */
-export function ruleCount({ text }: Pick<Saved, 'text'>): number {
-  return text.match(/^-A /gm)?.length ?? 0;
 }
 
 async function readSaved(

@@ -1,4 +1,4 @@
-import { proxyChains, ruleCount } from './doctor-holdings.ts';
+import { proxyChainCount, ruleCount } from '../kernel/iptables-variant.ts';
 import type { Holdings, Saved } from './doctor-holdings.ts';
 import { fine, textOf, unseen } from './doctor-finding.ts';
 import type { Finding, Sight } from './doctor-finding.ts';
@@ -15,7 +15,7 @@ export async function checkHolders(sight: Sight, holdings: Holdings): Promise<re
 
 /** Variants of iptables that hold a proxy's chains. */
 function proxyVariants({ saved }: Holdings): readonly Saved['variant'][] {
-  return [...new Set(saved.filter((one) => proxyChains(one) > 0).map(({ variant }) => variant))];
+  return [...new Set(saved.filter(({ text }) => proxyChainCount(text) > 0).map(({ variant }) => variant))];
 }
 
 function variantFindings(holdings: Holdings): readonly Finding[] {
@@ -23,7 +23,7 @@ function variantFindings(holdings: Holdings): readonly Finding[] {
   const unread = saved.filter(({ error }) => error !== undefined);
   const counts = saved
     .filter(({ error }) => error === undefined)
-    .map((one) => `${toolOf(one)} ${ruleCount(one)} rules (${proxyChains(one)} chains of a proxy)`);
+    .map((one) => `${toolOf(one)} ${ruleCount(one.text)} rules (${proxyChainCount(one.text)} chains of a proxy)`);
   const missing = unread.map((one) => unseen('iptables-variants', `the rules of ${toolOf(one)}`, one.error ?? ''));
   if (counts.length === 0) return missing;
   const what = counts.join(', ');

@@ -13,8 +13,8 @@ export interface DetectedVariant {
 
 /** Kubelet writes them for exactly this question, in mangle. */
 const kubeletHint = /^:(KUBE-IPTABLES-HINT|KUBE-KUBELET-CANARY) /m;
-/** Chains that only a proxy for Services makes. */
-const proxyChain = /^:KUBE-(SERVICES|NODEPORTS|SVC-\w+|SEP-\w+) /m;
+/** Chains that only a proxy for Services makes; the kubelet makes others of the same beginning. */
+const proxyChain = /^:KUBE-(?:SERVICES|NODEPORTS|SVC-\w+|SEP-\w+) /m;
 
 /**
  * The variant with kubelet's hint; else the one with a proxy's chains; else the one with more rules; else what
@@ -61,7 +61,13 @@ async function savedText(
   return { text, ...(refusals[0] === undefined ? {} : { refusal: refusals[0] }) };
 }
 
-function ruleCount(saved: string): number {
+/** How many chains of a proxy's own a listing of iptables holds. */
+export function proxyChainCount(saved: string): number {
+  return saved.match(new RegExp(proxyChain, 'gm'))?.length ?? 0;
+}
+
+/** How many rules a listing of iptables holds. */
+export function ruleCount(saved: string): number {
   return saved.match(/^-A /gm)?.length ?? 0;
 }
 

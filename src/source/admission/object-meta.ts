@@ -10,18 +10,19 @@ const maxAnnotationBytes = 256 * 1024;
 export function objectMetaCauses(
   metadata: ObjectMeta,
   nameErrors: (name: string) => readonly string[],
-  isNamespaced = true,
+  scope: 'namespace' | 'cluster' = 'namespace',
 ): Cause[] {
   const { name, namespace = '', labels = {}, annotations = {} } = metadata;
   const nameCauses =
     name === ''
       ? [required('metadata.name', 'name or generateName is required')]
       : nameErrors(name).map((error) => invalid('metadata.name', name, error));
-  const namespaceCauses = isNamespaced
-    ? dnsLabelErrors(namespace).map((error) => invalid('metadata.namespace', namespace, error))
-    : namespace === ''
-      ? []
-      : [forbidden('metadata.namespace', 'not allowed on this type')];
+  const namespaceCauses =
+    scope === 'namespace'
+      ? dnsLabelErrors(namespace).map((error) => invalid('metadata.namespace', namespace, error))
+      : namespace === ''
+        ? []
+        : [forbidden('metadata.namespace', 'not allowed on this type')];
   return [
     ...nameCauses,
     ...namespaceCauses,

@@ -13,7 +13,7 @@ export function serviceCIDRCauses({ metadata, spec }: ServiceCIDR): Cause[] {
   const families = cidrs.map((cidr) => parseCidr(cidr)?.family);
   const isOneFamily = cidrs.length === 2 && families[0] !== undefined && families[0] === families[1];
   return [
-    ...objectMetaCauses(metadata, dnsSubdomainErrors, false),
+    ...objectMetaCauses(metadata, dnsSubdomainErrors, 'cluster'),
     ...(cidrs.length === 0 ? [required(field, 'at least one CIDR required')] : []),
     ...(cidrs.length > 2 ? [invalid(field, cidrs, 'may only hold up to 2 values')] : []),
     ...(isOneFamily
