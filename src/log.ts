@@ -5,7 +5,7 @@ import type { LogEntry, LogFields, Severity } from './log-line.ts';
 
 /**
  * Where the edges of the program (agent, commands) say what happened. Messages are constant, data goes into fields.
- * Levels of `debug` are those of `-v`: 2 a sync's stages, 4 decisions and error stacks, 6 and more whole texts.
+ * Levels of `debug` are those of `-v`: 1 the flags, 2 a sync's stages, 4 decisions and error stacks, 6 and more whole texts.
  */
 export interface Logger {
   info(message: string, fields?: LogFields): void;

@@ -34,9 +34,14 @@ export interface HostFacts {
 
 /** The configuration, and its warnings said. Throws ConfigError. */
 export async function readConfig(options: CommandOptions, effects: CommandEffects): Promise<Config> {
-  const { config, warnings } = await parseConfig(options.flags, (path) => readFileSync(path, 'utf8'));
+  const { config, warnings } = await loadConfig(options);
   for (const warning of warnings) effects.say(`warning: ${warning}`);
   return config;
+}
+
+/** The configuration, and what is odd about it. Throws ConfigError. */
+export function loadConfig({ flags }: CommandOptions): ReturnType<typeof parseConfig> {
+  return parseConfig(flags, (path) => readFileSync(path, 'utf8'));
 }
 
 /** What an input is read for. */

@@ -107,6 +107,25 @@ describe('portwright run', function () {
     expect(readFileSync(path, 'utf8')).to.include('kind: KubeProxyConfiguration').and.to.include('mode: nftables');
   });
 
+  it('says what is odd about its configuration, and at -v 1 its flags, in the lines of its log', async () => {
+    const config = join(lab.directory, 'odd.yaml');
+    writeFileSync(config, 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmoed: x\n');
+    const logging = ['--logging-format', 'json', '-v', '1', '--write-config-to', join(lab.directory, 'out.yaml')];
+    const agent = lab.start('--config', config, '--cluster-cidr', '10.0.0.0/8', ...logging);
+    expect(await agent.ended).to.equal(0);
+    const lines = agent.log().trim().split('\n');
+    const entries = lines
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as { msg: string; reason?: string; flag?: string });
+    const odd = entries.filter(({ msg }) => msg === 'the configuration is odd').map(({ reason }) => reason);
+    expect(odd).to.have.lengthOf(2);
+    expect(odd.join()).to.match(/moed: unknown field.*--cluster-cidr: ignored, because --config is given/);
+    expect(entries.map(({ flag }) => flag))
+      .to.include('cluster-cidr: 10.0.0.0/8')
+      .and.include('oom-score-adj: -999');
+    expect(lines.at(-1)).to.include('the configuration was written to');
+  });
+
   describe('--init-only', () => {
     const localnet = async () =>
       (await lab.namespace.mustExec('cat', '/proc/sys/net/ipv4/conf/all/route_localnet')).trim();
