@@ -76,7 +76,8 @@ function timeoutTuning(name: string, timeoutMs: number, what: string): readonly 
   return [
     {
       setting,
-      value: String(Math.floor(timeoutMs / 1000)),
+      // The kernel counts whole seconds, and with none it forgets a flow before its answer.
+      value: String(Math.max(1, Math.floor(timeoutMs / 1000))),
       when: 'exactly',
       reason: `how long ${what}`,
       otherwise: `the host's own time holds; set ${dotted(setting)} on the host, or this timeout to 0s`,

@@ -57,6 +57,13 @@ describe('agent/tuning', () => {
     ]);
   });
 
+  it('rounds times down to whole seconds, but never to none', () => {
+    expect(values({ udpTimeoutMs: 1, udpStreamTimeoutMs: 1_999.5 })).to.deep.equal([
+      'net/netfilter/nf_conntrack_udp_timeout=1',
+      'net/netfilter/nf_conntrack_udp_timeout_stream=1',
+    ]);
+  });
+
   it('raises the hash table but never shrinks it', () => {
     const [max, hashsize] = conntrackTuning({ ...nothing, maxPerCore: 32_768 }, 4);
     expect(isNeeded(hashsize!, '32768')).to.equal(false);
