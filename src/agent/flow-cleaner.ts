@@ -17,7 +17,8 @@ export interface FlowCleanerOptions {
 
 /** Time for clients to move on, and for the kernel to breathe, between two looks at all flows. */
 const minIntervalMs = 1_000;
-const retryIntervalMs = 30_000;
+/** What fails for so long, such as a tool that is not installed, is told seldom. A change is looked at in any case. */
+const retryIntervalMs = 600_000;
 
 /**
  * Removes the UDP flows of one family that the connection table would send to the wrong place, beside the syncs: what

@@ -269,6 +269,15 @@ describe('agent/agent', () => {
     expect(flows).to.have.length(0);
   });
 
+  it('says less and less often that UDP flows cannot be read', async () => {
+    const conntrack = { listUdp: () => Promise.reject(new Error('not installed')), delete: () => Promise.resolve() };
+    const { source, clock, lines } = await started({ effects: { conntrack } });
+    source.becomes(web());
+    await clock.advance(3_600_000);
+    const said = lines.filter((line) => line.includes('UDP flows cannot be looked through'));
+    expect(said).to.have.length.within(2, 20);
+  });
+
   it('leaves the rules when it stops, and does nothing more', async () => {
     const { source, clock, kernel, agent } = await started();
     source.becomes(web());
