@@ -3,12 +3,13 @@ import { answersTo } from '../../src/commands/explain-answer.ts';
 import { answerData } from '../../src/commands/explain-data.ts';
 import { desiredPrograms } from '../../src/commands/explain-programs.ts';
 import { addressAndPort } from '../../src/source/address.ts';
-import { cases, flowsOf, inWords, sorted } from '../ruleset/flows.ts';
+import { flowsOf, inWords, sorted } from '../ruleset/flows.ts';
+import { corpusCases } from '../support/corpus.ts';
 import { recordedModels, recordedSurroundings } from './recorded.ts';
 
 describe('explain over the rules of a recorded cluster', () => {
   for (const mode of ['iptables', 'nftables'] as const) {
-    for (const name of cases) {
+    for (const name of corpusCases) {
       it(`answers every question as the kernel did, ${mode}: ${name}`, async () => {
         const models = await recordedModels(name, mode);
         const input = { programs: desiredPrograms(mode, models), ...recordedSurroundings(models) };

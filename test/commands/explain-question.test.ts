@@ -4,7 +4,7 @@ import type { Answer, ExplainInput, Question } from '../../src/commands/explain-
 import { answerData } from '../../src/commands/explain-data.ts';
 import { desiredPrograms, dumpPrograms } from '../../src/commands/explain-programs.ts';
 import { UsageError } from '../../src/commands/failure.ts';
-import { readCase } from '../ruleset/flows.ts';
+import { corpusFile } from '../support/corpus.ts';
 import { recordedModels, recordedSurroundings } from './recorded.ts';
 
 async function input(name: string, mode: 'iptables' | 'nftables' = 'iptables'): Promise<ExplainInput> {
@@ -110,7 +110,7 @@ describe('questions to explain', () => {
 
   it('names the firewall that stops a packet', async () => {
     const models = await recordedModels('nodeport', 'iptables');
-    const text = readCase('nodeport', 'iptables.rules').replaceAll(':FORWARD ACCEPT', ':FORWARD DROP');
+    const text = corpusFile('nodeport', 'iptables.rules').replaceAll(':FORWARD ACCEPT', ':FORWARD DROP');
     const admin =
       'table inet fw {\n\tchain f {\n\t\ttype filter hook forward priority 5; policy accept;\n\t\ttcp dport 8080 drop\n\t}\n}\n';
     const question = { to: 'web:80', from: '10.244.1.13' };
@@ -126,7 +126,7 @@ describe('questions to explain', () => {
 
   for (const file of ['iptables.rules', 'table-ip.nft']) {
     it(`names the Service from the rules of ${file} when that is all there is`, () => {
-      const programs = dumpPrograms(readCase('nodeport', file), file, ['IPv4', 'IPv6']);
+      const programs = dumpPrograms(corpusFile('nodeport', file), file, ['IPv4', 'IPv6']);
       const [answer] = answersTo(
         { to: '172.18.0.11:30100', from: '172.18.0.100' },
         { programs, ...recordedSurroundings([]) },
@@ -158,7 +158,7 @@ describe('questions to explain', () => {
 
 describe('a saved listing', () => {
   it('is IPv6 when its addresses are', () => {
-    const [program] = dumpPrograms(readCase('dual-stack', 'ip6tables.rules'), 'dump', ['IPv4', 'IPv6']);
+    const [program] = dumpPrograms(corpusFile('dual-stack', 'ip6tables.rules'), 'dump', ['IPv4', 'IPv6']);
     expect(program?.baseChains.every(({ isV6 }) => isV6 === true)).to.be.true;
   });
 

@@ -4,7 +4,7 @@ import type { Answer, Question } from '../../src/commands/explain-answer.ts';
 import { dotText, mermaidText } from '../../src/commands/explain-graph.ts';
 import { desiredPrograms, dumpPrograms } from '../../src/commands/explain-programs.ts';
 import { explainText, probabilityText } from '../../src/commands/explain-text.ts';
-import { readCase } from '../ruleset/flows.ts';
+import { corpusFile } from '../support/corpus.ts';
 import { recordedModels, recordedSurroundings } from './recorded.ts';
 
 async function ask(name: string, question: Question): Promise<readonly Answer[]> {
@@ -64,7 +64,7 @@ describe('explain for people', () => {
 
   it('tells apart what branches go through, and once what they share', async () => {
     const models = await recordedModels('nodeport', 'iptables');
-    const text = readCase('nodeport', 'iptables.rules').replaceAll(
+    const text = corpusFile('nodeport', 'iptables.rules').replaceAll(
       '-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
       '-A FORWARD -d 10.244.2.0/24 -j REJECT --reject-with icmp-port-unreachable',
     );
@@ -81,7 +81,7 @@ describe('explain for people', () => {
   it('says what may happen when a rule could not be understood', async () => {
     const models = await recordedModels('nodeport', 'iptables');
     const rule = '-A FORWARD -m set --match-set blocked src -j DROP';
-    const text = readCase('nodeport', 'iptables.rules').replace('-A FORWARD', `${rule}\n-A FORWARD`);
+    const text = corpusFile('nodeport', 'iptables.rules').replace('-A FORWARD', `${rule}\n-A FORWARD`);
     const answers = answersTo(
       { to: 'web', from: '10.244.1.13' },
       { programs: dumpPrograms(text, 'dump', ['IPv4']), ...recordedSurroundings(models) },

@@ -6,12 +6,16 @@ import { buildModel } from '../../src/model/build.ts';
 import type { ProxyModel } from '../../src/model/model.ts';
 import { serviceNameLabel } from '../../src/source/objects.ts';
 import type { ClusterState, EndpointSlice, Node, Service } from '../../src/source/objects.ts';
-import { nodeAddresses, readCase, recordedHost } from '../ruleset/flows.ts';
+import { recordedHost } from '../ruleset/flows.ts';
+import { corpusFile } from '../support/corpus.ts';
+import { nodeAddresses } from '../support/lab-topology.ts';
 
 /** What the node of a recorded cluster has to make true, IPv4 first. */
 export async function recordedModels(name: string, mode: ProxyMode): Promise<readonly ProxyModel[]> {
-  const { config } = await parseConfig({ config: 'config.yaml', proxyMode: mode }, () => readCase(name, 'config.yaml'));
-  const documents = loadAll(readCase(name, 'state.yaml')) as Document[];
+  const { config } = await parseConfig({ config: 'config.yaml', proxyMode: mode }, () =>
+    corpusFile(name, 'config.yaml'),
+  );
+  const documents = loadAll(corpusFile(name, 'state.yaml')) as Document[];
   const ofKind = (kind: string): unknown[] =>
     documents.filter((document) => document.kind === kind && !isForOthers(document));
   const node = (ofKind('Node') as Node[]).find(({ metadata }) => metadata.name === 'node-1');

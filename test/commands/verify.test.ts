@@ -9,7 +9,8 @@ import { buildModel } from '../../src/model/build.ts';
 import type { ProxyModel } from '../../src/model/model.ts';
 import type { Program } from '../../src/ruleset/walk-program.ts';
 import type { Service } from '../../src/source/objects.ts';
-import { cases, nodeAddresses, readCase } from '../ruleset/flows.ts';
+import { corpusCases, corpusFile } from '../support/corpus.ts';
+import { nodeAddresses } from '../support/lab-topology.ts';
 import { endpoint, modelOptions, service, slice, state } from '../support/state.ts';
 import { recordedModels, recordedSurroundings } from './recorded.ts';
 
@@ -37,14 +38,14 @@ function inWords({ client, destination, left, right, intended }: PacketDifferenc
 }
 
 describe('verify', () => {
-  for (const name of cases) {
+  for (const name of corpusCases) {
     it(`finds only intended differences between what kube-proxy wrote in both modes: ${name}`, async () => {
       const rulesets = {
         left: [
-          ...dumpPrograms(readCase(name, 'iptables.rules'), 'iptables.rules', ['IPv4']),
-          ...dumpPrograms(readCase(name, 'ip6tables.rules'), 'ip6tables.rules', ['IPv6']),
+          ...dumpPrograms(corpusFile(name, 'iptables.rules'), 'iptables.rules', ['IPv4']),
+          ...dumpPrograms(corpusFile(name, 'ip6tables.rules'), 'ip6tables.rules', ['IPv6']),
         ],
-        right: ['table-ip.nft', 'table-ip6.nft'].flatMap((file) => dumpPrograms(readCase(name, file), file, [])),
+        right: ['table-ip.nft', 'table-ip6.nft'].flatMap((file) => dumpPrograms(corpusFile(name, file), file, [])),
       };
       const differences = compared(
         await recordedModels(name, 'iptables'),
@@ -67,7 +68,7 @@ describe('verify', () => {
 describe('verify with a fault', () => {
   it('shows the smallest packet that is treated differently, with both walks', async () => {
     const models = await recordedModels('nodeport', 'nftables');
-    const text = readCase('nodeport', 'table-ip.nft').replaceAll('10.244.2.14 . 8080', '10.244.2.15 . 8080');
+    const text = corpusFile('nodeport', 'table-ip.nft').replaceAll('10.244.2.14 . 8080', '10.244.2.15 . 8080');
     const rulesets = { left: desiredPrograms('nftables', models), right: dumpPrograms(text, 'table', []) };
     const [model] = models;
     const facts = factsFor(model!);
@@ -91,7 +92,7 @@ describe('verify with a fault', () => {
   it('sees that a lookup loses a share of the connections', async () => {
     const models = await recordedModels('nodeport', 'nftables');
     const desired = desiredPrograms('nftables', models);
-    const text = readCase('nodeport', 'table-ip.nft').replaceAll('numgen random mod 2', 'numgen random mod 3');
+    const text = corpusFile('nodeport', 'table-ip.nft').replaceAll('numgen random mod 2', 'numgen random mod 3');
     const facts = factsFor(models[0]!);
     const rulesets = { left: desired, right: dumpPrograms(text, 'table', []) };
     const [difference] = differingPackets(relevantPackets(facts), rulesets, facts);

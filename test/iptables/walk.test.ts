@@ -3,13 +3,14 @@ import { parseIptables } from '../../src/iptables/parse.ts';
 import { iptablesProgram } from '../../src/iptables/walk.ts';
 import { outcomeOf } from '../../src/ruleset/walk-outcome.ts';
 import { walk } from '../../src/ruleset/walk.ts';
-import { cases, flowsOf, inWords, packetOf, readCase, recordedHost, sorted } from '../ruleset/flows.ts';
+import { flowsOf, inWords, packetOf, recordedHost, sorted } from '../ruleset/flows.ts';
+import { corpusCases, corpusFile } from '../support/corpus.ts';
 
 describe('walking recorded iptables rules', () => {
-  for (const name of cases) {
+  for (const name of corpusCases) {
     it(`does to every packet what the kernel did: ${name}`, () => {
-      const ipv4 = iptablesProgram(parseIptables(readCase(name, 'iptables.rules')), 'IPv4');
-      const ipv6 = iptablesProgram(parseIptables(readCase(name, 'ip6tables.rules')), 'IPv6');
+      const ipv4 = iptablesProgram(parseIptables(corpusFile(name, 'iptables.rules')), 'IPv4');
+      const ipv6 = iptablesProgram(parseIptables(corpusFile(name, 'ip6tables.rules')), 'IPv6');
       const host = recordedHost();
       for (const flow of flowsOf(name)) {
         const outcome = outcomeOf(walk([ipv4, ipv6], packetOf(flow), host));

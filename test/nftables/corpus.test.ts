@@ -6,13 +6,14 @@ import { nftablesProgram } from '../../src/nftables/walk.ts';
 import { objectsOf } from '../../src/ruleset/ruleset.ts';
 import { outcomeOf } from '../../src/ruleset/walk-outcome.ts';
 import { walk } from '../../src/ruleset/walk.ts';
-import { cases, flowsOf, inWords, packetOf, recordedHost, sorted } from '../ruleset/flows.ts';
+import { flowsOf, inWords, packetOf, recordedHost, sorted } from '../ruleset/flows.ts';
+import { corpusCases } from '../support/corpus.ts';
 import { modelsOf, recordedTable } from './case-model.ts';
 import { createTestKernel } from './kernel.ts';
 import type { TestKernel } from './kernel.ts';
 
 describe('nftables rules of recorded clusters', () => {
-  for (const name of cases) {
+  for (const name of corpusCases) {
     it(`do to every packet what kube-proxy did: ${name}`, async () => {
       const programs = (await modelsOf(name)).map((model) => nftablesProgram(desiredNftables(model)));
       const host = recordedHost();
@@ -33,7 +34,7 @@ describe('nftables rules of recorded clusters in the kernel', function () {
   });
   after(() => kernel.remove());
 
-  for (const name of cases) {
+  for (const name of corpusCases) {
     it(`are listed as they were rendered: ${name}`, async () => {
       await kernel.flush();
       for (const model of await modelsOf(name)) {

@@ -5,7 +5,7 @@ import { planNftables } from '../../src/nftables/plan.ts';
 import { desiredNftables } from '../../src/nftables/render.ts';
 import { objectsOf } from '../../src/ruleset/ruleset.ts';
 import type { Ruleset } from '../../src/ruleset/ruleset.ts';
-import { cases } from '../ruleset/flows.ts';
+import { corpusCases } from '../support/corpus.ts';
 import { kubeProxyStart } from '../support/kube-proxy-start.ts';
 import { modelsOf, recordedTable } from './case-model.ts';
 import { createTestKernel } from './kernel.ts';
@@ -35,8 +35,8 @@ describe('kube-proxy that starts on our table', function () {
   });
   after(() => kernel.remove());
 
-  const starts = cases.flatMap((name, index) => {
-    const other = cases[index + 7];
+  const starts = corpusCases.flatMap((name, index) => {
+    const other = corpusCases[index + 7];
     const same = [name, name, 'made for the same cluster'] as const;
     return index % 4 > 0 || other === undefined ? [same] : [same, [name, other, `made for ${other}`] as const];
   });

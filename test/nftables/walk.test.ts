@@ -3,13 +3,14 @@ import { nftablesProgram } from '../../src/nftables/walk.ts';
 import { parseNftables } from '../../src/nftables/parse.ts';
 import { outcomeOf } from '../../src/ruleset/walk-outcome.ts';
 import { walk } from '../../src/ruleset/walk.ts';
-import { cases, flowsOf, inWords, packetOf, readCase, recordedHost, sorted } from '../ruleset/flows.ts';
+import { flowsOf, inWords, packetOf, recordedHost, sorted } from '../ruleset/flows.ts';
+import { corpusCases, corpusFile } from '../support/corpus.ts';
 
 describe('walking recorded nftables tables', () => {
-  for (const name of cases) {
+  for (const name of corpusCases) {
     it(`does to every packet what the kernel did: ${name}`, () => {
       const programs = ['table-ip.nft', 'table-ip6.nft'].map((file) =>
-        nftablesProgram(parseNftables(readCase(name, file))),
+        nftablesProgram(parseNftables(corpusFile(name, file))),
       );
       const host = recordedHost();
       for (const flow of flowsOf(name)) {

@@ -1,8 +1,9 @@
-import { readFileSync, readdirSync } from 'node:fs';
 import { parseAddress } from '../../src/ruleset/walk-address.ts';
 import { hostOf } from '../../src/ruleset/walk-host.ts';
 import type { Outcome } from '../../src/ruleset/walk-outcome.ts';
 import type { Host, Packet } from '../../src/ruleset/walk-program.ts';
+import { corpusFile } from '../support/corpus.ts';
+import { nodeAddresses } from '../support/lab-topology.ts';
 
 /** What the first packet of a connection met with in a real cluster, for one line of `flows.jsonl`. */
 export interface Flow {
@@ -22,30 +23,12 @@ export interface Expectation {
   readonly affinity?: boolean;
 }
 
-const corpus = new URL('../corpus/rules/', import.meta.url);
-
-/** The names of the recorded clusters. */
-export const cases: readonly string[] = readdirSync(corpus).sort();
-
-export function readCase(name: string, file: string): string {
-  return readFileSync(new URL(`${name}/${file}`, corpus), 'utf8');
-}
-
 export function flowsOf(name: string): readonly Flow[] {
-  const lines = readCase(name, 'flows.jsonl').split('\n');
+  const lines = corpusFile(name, 'flows.jsonl').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Flow);
 }
 
 /** The node on which everything was recorded. */
-export const nodeAddresses: readonly string[] = [
-  '172.18.0.11',
-  'fd00:18::11',
-  '192.168.77.11',
-  'fd00:192:168:77::11',
-  '10.244.1.1',
-  'fd00:10:244:1::1',
-];
-
 export function recordedHost(): Host {
   return hostOf({
     addresses: nodeAddresses,

@@ -7,20 +7,12 @@ import { buildModel } from '../../src/model/build.ts';
 import type { ProxyModel } from '../../src/model/model.ts';
 import { readManifests } from '../../src/source/manifests.ts';
 import type { ClusterState, IPFamily } from '../../src/source/objects.ts';
+import { nodeAddresses } from './lab-topology.ts';
 
 const rules = join(import.meta.dirname, '..', 'corpus', 'rules');
 
 /** All addresses of the node on which the corpus was recorded. */
-export const corpusAddresses = [
-  '172.18.0.11',
-  'fd00:18::11',
-  '192.168.77.11',
-  'fd00:192:168:77::11',
-  '10.244.1.1',
-  'fd00:10:244:1::1',
-  '127.0.0.1',
-  '::1',
-];
+export const corpusAddresses: readonly string[] = [...nodeAddresses, '127.0.0.1', '::1'];
 
 /** The names of the recorded cases. */
 export const corpusCases: readonly string[] = readdirSync(rules).toSorted();
