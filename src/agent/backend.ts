@@ -3,6 +3,14 @@ import type { ProxyModel } from '../model/model.ts';
 import type { Plan, Script } from '../ruleset/plan.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 
+/** What a tool printed. */
+export interface Listing {
+  /** Equal for two listings of the same rules. */
+  readonly fingerprint: string;
+  /** Absent when it is the one that is known. */
+  readonly text?: string;
+}
+
 /** One mode for one IP family: what goes in (the model) and what comes out (rulesets and plans), and its tool. */
 export interface Backend {
   readonly mode: 'iptables' | 'nftables';
@@ -16,10 +24,8 @@ export interface Backend {
   /** Removes all that is ours or kube-proxy's in this mode. */
   planCleanup(live: Ruleset): Plan;
   list(): Promise<Ruleset>;
-  /** The listing as the tool prints it. */
-  listing(): Promise<string>;
-  /** Equal for two listings of the same rules. */
-  fingerprint(listing: string): string;
+  /** The rules as the tool prints them. `known`: the fingerprint of a listing that need not come again. */
+  listing(known?: string): Promise<Listing>;
   /** Throws LoadError. */
   load(script: Script): Promise<void>;
   /**

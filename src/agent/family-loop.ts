@@ -252,10 +252,9 @@ export class FamilyLoop {
     this.#touched.clear();
     // Whoever commits from now on makes us read again.
     this.#listAt = Infinity;
-    const listing = await timed.listing();
-    const fingerprint = this.#options.backend.fingerprint(listing);
-    const isAsFound = this.#live !== undefined && fingerprint === this.#foundAs;
-    const changes = isAsFound ? [] : this.#compare(timed.parse(listing), fingerprint, timed);
+    const { fingerprint, text } = await timed.listing(this.#foundAs);
+    const isAsFound = text === undefined;
+    const changes = isAsFound ? [] : this.#compare(timed.parse(text), fingerprint, timed);
     if (changes === undefined) return 'compared';
     const tookMs = timed.stages.get('list') ?? 0;
     if (changes.length > 0) this.#found({ changes, writers }, touched);

@@ -40,7 +40,7 @@ export function timedBackend(backend: Backend, clock: Pick<Clock, 'now'>): Timed
     desired: (model) => time('render', () => backend.desired(model)),
     plan: (live, desired, isWithheld) => time('plan', () => backend.plan(live, desired, isWithheld)),
     list: () => time('list', () => backend.list()),
-    listing: () => time('list', () => backend.listing()),
+    listing: (known) => time('list', () => backend.listing(known)),
     parse: (text) => time('list', () => backend.parse(text)),
     load: async (script) => {
       await time('load', () => backend.load(script));

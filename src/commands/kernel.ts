@@ -75,6 +75,7 @@ export function backendFor(
     const tool = createNftTool(kernel);
     const backend = createNftablesBackend(family, {
       list: (of) => tool.list(of),
+      listNews: (of, glance) => tool.listNews(of, glance),
       load: (script) => tool.load(script),
       tryLoad: async (script) => isTaken(await tryTables(kernel, script)),
     });
@@ -89,6 +90,7 @@ export function backendFor(
       { counters },
       {
         list: (of) => tools.list(of),
+        listNews: (of, glance) => tools.listNews(of, glance),
         load: (of, script) => tools.load(of, script),
         tryLoad: async (of, script) => isTaken(await scratch.tryLoad(of, script, counters ? iptablesCounters : [])),
       },

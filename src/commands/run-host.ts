@@ -106,9 +106,9 @@ export function withCounters(kernel: Kernel, backend: Backend): Backend {
       await haveCounters(kernel);
       return backend.list();
     },
-    listing: async () => {
+    listing: async (known) => {
       await haveCounters(kernel);
-      return backend.listing();
+      return backend.listing(known);
     },
   };
 }

@@ -2,6 +2,8 @@ import { CommandError, ListError } from './errors.ts';
 import type { Files } from './files.ts';
 import { load, type LoadEffects } from './load.ts';
 import { openNamelessFile } from './nameless-file.ts';
+import { newsIn, printedText } from './printed.ts';
+import type { Onlooker, Printed } from './printed.ts';
 import type { Run } from './run.ts';
 import type { RuntimeDirectory } from './runtime-directory.ts';
 
@@ -15,6 +17,8 @@ export type IpFamily = 'IPv4' | 'IPv6';
 export interface IptablesTools {
   /** All tables that exist, as `iptables-save` prints them. Creates none. Throws ListError, CommandError. */
   list(family: IpFamily): Promise<string>;
+  /** The same, or nothing when the onlooker finds no news in it. */
+  listNews(family: IpFamily, onlooker: Onlooker): Promise<string | undefined>;
   /** Throws LoadError. Tables commit one by one, in the order of the script. */
   load(family: IpFamily, script: string): Promise<void>;
 }
@@ -31,6 +35,7 @@ const waitSeconds = '5';
 export function createIptablesTools(effects: IptablesEffects, variant: Variant): IptablesTools {
   return {
     list: (family) => listRules(effects, variant, family),
+    listNews: (family, onlooker) => listNews(effects, variant, family, onlooker),
     load: (family, script) => {
       const tool = toolName(family, variant, 'restore');
       return load(effects, { tool, args: ['--noflush', '-w', waitSeconds] }, script);
@@ -52,6 +57,20 @@ async function listRules(effects: SaveEffects, variant: Variant, family: IpFamil
   return text;
 }
 
+async function listNews(
+  effects: SaveEffects,
+  variant: Variant,
+  family: IpFamily,
+  onlooker: Onlooker,
+): Promise<string | undefined> {
+  const tool = toolName(family, variant, 'save');
+  const { found: text, warnings } = await save(effects, { variant, family }, (printed) => newsIn(printed, onlooker));
+  // What is no news was looked at when it was.
+  refuseIncompatible(tool, (text ?? '') + warnings);
+  if (text !== undefined) refuseCutShort(tool, text);
+  return text;
+}
+
 /** What reading rules needs. */
 export interface SaveEffects {
   readonly run: Run;
@@ -66,16 +85,25 @@ export async function savedRules(
   variant: Variant,
   family: IpFamily,
 ): Promise<{ readonly text: string; readonly warnings: string }> {
+  const { found, warnings } = await save(effects, { variant, family }, (printed) => printed.text());
+  return { text: found, warnings };
+}
+
+async function save<T>(
+  effects: SaveEffects,
+  { variant, family }: { readonly variant: Variant; readonly family: IpFamily },
+  read: (printed: Printed) => Promise<T>,
+): Promise<{ readonly found: T; readonly warnings: string }> {
   // iptables-legacy-save loads the modules of every table it looks at; hence only when there is one.
   if (variant === 'legacy' && (await legacyTables(effects.files, family)).length === 0)
-    return { text: '', warnings: '' };
+    return { found: await read(printedText('')), warnings: '' };
   const tool = toolName(family, variant, 'save');
   const output = effects.directory === undefined ? undefined : await openNamelessFile(effects.directory);
   try {
     const options = { timeoutMs: 120_000, ...(output === undefined ? {} : { stdoutFd: output.fd }) };
     const result = await effects.run(tool, [], options);
     if (result.exitCode !== 0 || result.isTruncated) throw new CommandError(result, `reading rules with ${tool}`);
-    return { text: output === undefined ? result.stdout : await output.text(), warnings: result.stderr };
+    return { found: await read(output ?? printedText(result.stdout)), warnings: result.stderr };
   } finally {
     await output?.close();
   }

@@ -2,19 +2,18 @@ import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuntimeFileError } from './errors.ts';
+import type { Printed } from './printed.ts';
 import type { RuntimeDirectory } from './runtime-directory.ts';
 
 /** A file that no directory names: it is gone with the last process that has it open. */
-export interface NamelessFile {
+export interface NamelessFile extends Printed {
   readonly fd: number;
-  /** All that was written to it. Throws RuntimeFileError where there was no room for it. */
-  text(): Promise<string>;
   close(): Promise<void>;
 }
 
 let counter = 0;
 
-/** Throws RuntimeFileError. */
+/** Throws RuntimeFileError, and so does what is read from it where there was no room for all that was written. */
 export async function openNamelessFile(directory: Pick<RuntimeDirectory, 'path' | 'ensure'>): Promise<NamelessFile> {
   await directory.ensure();
   // A name that is swept away later, should we end before it is taken off.
@@ -22,14 +21,17 @@ export async function openNamelessFile(directory: Pick<RuntimeDirectory, 'path' 
   try {
     const file = await open(path, 'wx+', 0o600);
     await rm(path);
+    let wholeSize: Promise<number> | undefined;
+    const size = () => (wholeSize ??= sizeOfWhole(file, directory.path));
     return {
       fd: file.fd,
       text: async () => {
-        const { size } = await file.stat();
-        await refuseFullDisk(file, size, directory.path);
         // Whoever wrote left the position at the end.
-        const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size), { position: 0 });
+        const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(await size()), { position: 0 });
         return buffer.toString('utf8', 0, bytesRead);
+      },
+      pieces: async function* () {
+        yield* wholeLines(file, await size());
       },
       close: () => file.close(),
     };
@@ -38,10 +40,31 @@ export async function openNamelessFile(directory: Pick<RuntimeDirectory, 'path' 
   }
 }
 
+const pieceBytes = 65_536;
+
+async function* wholeLines(file: FileHandle, size: number): AsyncGenerator<string> {
+  const buffer = Buffer.allocUnsafe(pieceBytes);
+  let rest = '';
+  for (let position = 0; position < size;) {
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - position), position);
+    if (bytesRead === 0) break;
+    position += bytesRead;
+    const lines = rest + buffer.toString('latin1', 0, bytesRead);
+    const end = lines.lastIndexOf('\n') + 1;
+    rest = lines.slice(end);
+    if (end > 0) yield lines.slice(0, end);
+  }
+  if (rest !== '') yield rest;
+}
+
 const page = Buffer.alloc(4_096);
 
-/** The tools exit 0 where their output finds no room, which then looks as if there were fewer rules, or none. */
-async function refuseFullDisk(file: FileHandle, size: number, directory: string): Promise<void> {
+/**
+ * How many bytes were written. The tools exit 0 where their output finds no room, which then looks as if there were
+ * fewer rules, or none; so there must be room for more.
+ */
+async function sizeOfWhole(file: FileHandle, directory: string): Promise<number> {
+  const { size } = await file.stat();
   try {
     const { bytesWritten } = await file.write(page, 0, page.length, size);
     if (bytesWritten < page.length) throw new Error(`there is no room for more than ${size + bytesWritten} bytes`);
@@ -52,4 +75,5 @@ async function refuseFullDisk(file: FileHandle, size: number, directory: string)
       error,
     );
   }
+  return size;
 }

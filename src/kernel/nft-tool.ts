@@ -2,12 +2,16 @@ import { CommandError } from './errors.ts';
 import type { IpFamily } from './iptables-tools.ts';
 import { load, type LoadEffects } from './load.ts';
 import { openNamelessFile } from './nameless-file.ts';
+import { newsIn, printedText } from './printed.ts';
+import type { Onlooker, Printed } from './printed.ts';
 import { isAtLeast, parseVersion, type Version } from './version.ts';
 
 /** nft, confined to our own table. */
 export interface NftTool {
   /** The table `kube-proxy` as `nft -s -p list table` prints it; empty when there is none. Throws CommandError. */
   list(family: IpFamily): Promise<string>;
+  /** The same, or nothing when the onlooker finds no news in it. */
+  listNews(family: IpFamily, onlooker: Onlooker): Promise<string | undefined>;
   /** One transaction. Throws LoadError. */
   load(script: string): Promise<void>;
   /** Throws CommandError when nft is missing, or older than 1.0.1. */
@@ -20,14 +24,19 @@ const oldestVersion: Version = [1, 0, 1];
 /** By `nft`. */
 export function createNftTool(effects: LoadEffects): NftTool {
   return {
-    list: (family) => listTable(effects, family),
+    list: (family) => listTable(effects, family, (printed) => printed.text()),
+    listNews: (family, onlooker) => listTable(effects, family, (printed) => newsIn(printed, onlooker)),
     load: (script) => load(effects, { tool: 'nft', args: ['-f'] }, script),
     version: () => checkedVersion(effects),
   };
 }
 
 // Never `list ruleset`: tables of others may hold what this nft does not know.
-async function listTable(effects: LoadEffects, family: IpFamily): Promise<string> {
+async function listTable<T>(
+  effects: LoadEffects,
+  family: IpFamily,
+  read: (printed: Printed) => Promise<T>,
+): Promise<T> {
   const kernelFamily = family === 'IPv4' ? 'ip' : 'ip6';
   // nft writes word by word. What Node calls a pipe is a socket, where a write costs twice that to a file.
   const output = await openNamelessFile(effects.directory);
@@ -36,8 +45,8 @@ async function listTable(effects: LoadEffects, family: IpFamily): Promise<string
       timeoutMs: 120_000,
       stdoutFd: output.fd,
     });
-    if (result.exitCode === 0) return await output.text();
-    if (/^Error: No such file or directory/m.test(result.stderr)) return '';
+    if (result.exitCode === 0) return await read(output);
+    if (/^Error: No such file or directory/m.test(result.stderr)) return await read(printedText(''));
     throw new CommandError(result, `reading table ${kernelFamily} kube-proxy with nft`);
   } finally {
     await output.close();

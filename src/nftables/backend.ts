@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { ProxyModel } from '../model/model.ts';
 import { scriptText } from '../ruleset/plan.ts';
+import { Glance } from '../ruleset/glance.ts';
 import type { Script } from '../ruleset/plan.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import type { IPFamily } from '../source/objects.ts';
@@ -12,6 +12,8 @@ import { desiredNftables } from './render.ts';
 export interface NftablesKernel {
   /** Our table as listed; empty when there is none. */
   list(family: IPFamily): Promise<string>;
+  /** The same, unless the glance finds nothing new in it. */
+  listNews(family: IPFamily, glance: Glance): Promise<string | undefined>;
   load(script: string): Promise<unknown>;
   /** Whether a kernel without rules takes the script. */
   tryLoad(script: string): Promise<boolean>;
@@ -28,8 +30,11 @@ export function createNftablesBackend(family: IPFamily, kernel: NftablesKernel) 
       planNftables(live, desired, family, isWithheld),
     planCleanup: (live: Ruleset) => planCleanup(live, family),
     list: async () => parseNftables(await kernel.list(family)),
-    listing: () => kernel.list(family),
-    fingerprint: (listing: string) => createHash('sha256').update(listing).digest('base64'),
+    listing: async (known?: string) => {
+      const glance = new Glance(known, (lines) => lines);
+      const text = await kernel.listNews(family, glance);
+      return { fingerprint: glance.fingerprint, ...(text === undefined ? {} : { text }) };
+    },
     load: async (script: Script) => {
       await kernel.load(scriptText(script));
     },

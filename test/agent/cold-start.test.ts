@@ -15,7 +15,7 @@ const never = () => Promise.reject(new Error('no kernel here'));
 describe('agent/cold-start: a large model rendered in pieces', () => {
   const backends: readonly [string, Backend][] = [
     ['iptables', new FakeKernel().backend()],
-    ['nftables', createNftablesBackend('IPv4', { list: never, load: never, tryLoad: never })],
+    ['nftables', createNftablesBackend('IPv4', { list: never, listNews: never, load: never, tryLoad: never })],
   ];
   for (const [name, backend] of backends) {
     it(`is remembered, port by port, and leaves turns to others (${name})`, async () => {

@@ -43,6 +43,7 @@ for (const variant of ['nft', 'legacy'] as const) {
         { counters: false },
         {
           list: (of) => tools.list(of),
+          listNews: (of, glance) => tools.listNews(of, glance),
           load: (of, script) => tools.load(of, script),
           tryLoad: async (of, script) => (await scratch.tryLoad(of, script)) === undefined,
         },

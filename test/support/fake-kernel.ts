@@ -22,6 +22,8 @@ export class FakeKernel {
   failure: (script: string) => LoadFailure['kind'] | undefined = () => undefined;
   /** Rules with this text are refused, with the line. */
   refuses: string | undefined;
+  /** Chains of the kernel count packets: the listing is another one each time. */
+  countsPackets = false;
   /** Why it cannot be read. */
   listFailure: string | undefined;
   /** Told of each commit of a script: the rules that went from a table, and those that came. */
@@ -33,10 +35,11 @@ export class FakeKernel {
       { family, variant: 'nft' },
       { counters: false },
       {
-        list: () => {
-          this.lists += 1;
-          if (this.listFailure !== undefined) return Promise.reject(new Error(this.listFailure));
-          return Promise.resolve(this.save());
+        list: () => this.#list(),
+        listNews: async (_family, glance) => {
+          const text = await this.#list();
+          glance.see(text);
+          return glance.isNews ? text : undefined;
         },
         load: async (_family, script) => {
           await Promise.resolve();
@@ -47,10 +50,18 @@ export class FakeKernel {
     );
   }
 
+  #list(): Promise<string> {
+    this.lists += 1;
+    if (this.listFailure !== undefined) return Promise.reject(new Error(this.listFailure));
+    return Promise.resolve(this.save());
+  }
+
   save(): string {
     return [...this.#tables]
       .map(([table, chains]) => {
-        const names = [...chains].map(([name, { policy }]) => `:${name} ${policy} [0:0]\n`);
+        const names = [...chains].map(
+          ([name, { policy }]) => `:${name} ${policy} [${this.countsPackets && policy !== '-' ? this.lists : 0}:0]\n`,
+        );
         const rules = [...chains.values()].flatMap((chain) => chain.rules.map((rule) => `${rule}\n`));
         return `*${table}\n${names.join('')}${rules.join('')}COMMIT\n`;
       })
