@@ -104,10 +104,8 @@ export class Agent {
     this.#options = options;
     this.#quietLogger = rateLimited(options.logger, () => options.clock.now());
     this.#memory = new IdleMemory(options.clock);
-    this.#models = new NodeModels(options.config, options.nodeName, (reason) => {
-      options.logger.warn('the Node lost what rules need of it; they stay as they are until it has it again', {
-        reason,
-      });
+    this.#models = new NodeModels(options.config, options.nodeName, (lost) => {
+      options.logger.warn('the Node lost what rules go by; they stay as they are until it has it again', { lost });
     });
     this.#parts = options.families.map((family) => this.#partOf(family));
   }

@@ -1,10 +1,10 @@
 import type { Config } from '../config/config.ts';
-import { hostAddresses, modelOptions } from '../config/node.ts';
+import { hostAddresses, localDetector, modelOptions, nodePortCidrs } from '../config/node.ts';
 import { buildModel } from '../model/build.ts';
 import type { ProxyModel } from '../model/model.ts';
 import type { ModelOptions } from '../model/options.ts';
+import { parseCidr } from '../source/address.ts';
 import type { ClusterState, IPFamily, Node } from '../source/objects.ts';
-import { nodeWait } from './node-wait.ts';
 
 /** What is known of the host besides its Node. */
 export interface HostState {
@@ -21,16 +21,17 @@ export interface HostState {
 export class NodeModels {
   readonly #config: Config;
   readonly #nodeName: string;
-  readonly #onLoss: (reason: string) => void;
+  readonly #onLoss: (lost: readonly string[]) => void;
   readonly #options = new Map<IPFamily, { readonly text: string; readonly options: ModelOptions }>();
   #host: HostState = { interfaces: [], tracksLiberally: false };
   #seenNode: Node | undefined;
   /** The one that counts. */
   #node: Node | undefined;
+  #lost = '';
   #isCurrent = new Set<IPFamily>();
 
-  /** `onLoss` hears, once, what a Node lost. */
-  constructor(config: Config, nodeName: string, onLoss: (reason: string) => void) {
+  /** `onLoss` hears, once, what a Node lost, in words. */
+  constructor(config: Config, nodeName: string, onLoss: (lost: readonly string[]) => void) {
     this.#config = config;
     this.#nodeName = nodeName;
     this.#onLoss = onLoss;
@@ -58,19 +59,27 @@ export class NodeModels {
 
   #look(node: Node | undefined): void {
     if (node === this.#seenNode) return;
-    const before = this.#needOf(this.#seenNode);
-    const need = this.#needOf(node);
     this.#seenNode = node;
-    if (need !== undefined && this.#needOf(this.#node) === undefined) {
-      if (before === undefined) this.#onLoss(need);
-      return;
-    }
-    this.#node = node;
-    this.#isCurrent.clear();
+    const kept = this.#basis(node);
+    const lost = this.#basis(this.#node).filter((item) => !kept.includes(item));
+    if (lost.length === 0) {
+      this.#node = node;
+      this.#isCurrent.clear();
+    } else if (lost.join() !== this.#lost) this.#onLoss(lost);
+    this.#lost = lost.join();
   }
 
-  #needOf(node: Node | undefined): string | undefined {
-    return nodeWait(this.#config, this.#nodeName, node)?.reason;
+  /** What a Node has of that which, by the configuration, its rules go by. */
+  #basis(node: Node | undefined): readonly string[] {
+    const config = this.#config;
+    const isPrimary = config.nodePortAddresses[0] === 'primary';
+    const cidrs = isPrimary ? nodePortCidrs(config, node) : [];
+    return (['IPv4', 'IPv6'] as const).flatMap((family) => [
+      ...(cidrs.some((cidr) => parseCidr(cidr)?.family === family) ? [`an address of ${family}`] : []),
+      ...(config.detectLocal.mode === 'NodeCIDR' && localDetector(config, node, family) !== undefined
+        ? [`a pod CIDR of ${family}`]
+        : []),
+    ]);
   }
 
   #optionsOf(family: IPFamily): ModelOptions {

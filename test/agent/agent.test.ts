@@ -182,6 +182,12 @@ describe('agent/agent', () => {
       without: { status: { addresses: [] } },
       rule: '-d 172.18.0.11/32',
     },
+    {
+      title: 'addresses of one family that node ports are served on',
+      flags: { nodeportAddresses: ['primary'] },
+      without: { status: { addresses: [{ type: 'InternalIP', address: 'fd00::11' }] } },
+      rule: '-d 172.18.0.11/32',
+    },
   ];
   for (const { title, flags, without, rule } of losses) {
     it(`keeps the ${title} when the Node loses them, says so once, and follows it when it has them again`, async () => {
