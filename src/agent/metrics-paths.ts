@@ -93,7 +93,7 @@ function pingAnswer(query: URLSearchParams, passed: () => void): Answer {
 function servicesAnswer(statuses: readonly ServiceStatus[]): Answer {
   const services = statuses.map(({ desired, applied, verified, state, warnings, ...service }) => ({
     ...service,
-    desired: rfc3339(desired),
+    ...(desired !== undefined && { desired: rfc3339(desired) }),
     ...(applied !== undefined && { applied: rfc3339(applied) }),
     ...(verified !== undefined && { verified: rfc3339(verified) }),
     state,

@@ -10,8 +10,8 @@ export interface ServiceStatus {
   readonly namespace: string;
   readonly name: string;
   readonly family: IPFamily;
-  /** Since when it is asked for as it is now. */
-  readonly desired: Date;
+  /** Since when it is asked for as it is now. Absent when there is nothing in it that could be asked of a kernel. */
+  readonly desired?: Date;
   /** When that was written to the kernel, or found to stand there already. */
   readonly applied?: Date;
   /** When that was last found in the kernel. */
@@ -31,7 +31,7 @@ export interface ServiceTroubles {
   readonly state: ClusterState | undefined;
 }
 
-/** Every Service of one family, as `/services` shows it. */
+/** Every Service of one family, as `/services` shows it, by name; also one that is left out with all its ports. */
 export function serviceStatuses(
   family: IPFamily,
   times: readonly Times[],
@@ -43,7 +43,7 @@ export function serviceStatuses(
     if (service !== undefined) byService.set(service, [...(byService.get(service) ?? []), ...found]);
   }
   const refused = new Map(refusals.map((one) => [namespacedName(one.service), one]));
-  return times.map(({ applied, verified, ...rest }): ServiceStatus => {
+  const served = times.map(({ applied, verified, ...rest }): ServiceStatus => {
     const key = namespacedName(rest);
     const refusal = refused.get(key);
     const own = byService.get(key) ?? [];
@@ -56,6 +56,21 @@ export function serviceStatuses(
       warnings: refusal === undefined ? own : [...own, refusalWarning(key, refusal.reason)],
     };
   });
+  const names = new Set(served.map(namespacedName));
+  const leftOut = [...warnings].flatMap(([object, found]): ServiceStatus[] => {
+    const [kind, path = ''] = object.split(' ');
+    if (kind !== 'Service' || names.has(path)) return [];
+    const slash = path.indexOf('/');
+    const named = { namespace: path.slice(0, slash), name: path.slice(slash + 1) };
+    return [{ ...named, family, state: 'quarantined', warnings: found }];
+  });
+  return [...served, ...leftOut].toSorted(
+    (left, right) => compare(left.namespace, right.namespace) || compare(left.name, right.name),
+  );
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
 }
 
 function refusalWarning(service: string, message: string): Warning {
