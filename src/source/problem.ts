@@ -33,7 +33,7 @@ export interface Problem {
   readonly excerpt?: readonly [string, string];
 }
 
-/** Longest message shown to people; a hostile manifest may quote megabytes. */
+/** Longest line shown to people; a hostile manifest may name, and quote, megabytes. */
 const maxShown = 4000;
 
 /** A problem as lines for a terminal: place, object, what is wrong, then what may help. */
@@ -45,12 +45,12 @@ export function formatProblem(problem: Problem): string {
     .join(', ');
   return [
     subject === '' ? `${place.join(':')}:` : `${place.join(':')}: ${subject}:`,
-    `  ${problem.message.length > maxShown ? `${problem.message.slice(0, maxShown)}…` : problem.message}`,
+    `  ${problem.message}`,
     ...(problem.excerpt ?? []).map((text) => `  | ${text}`),
     ...(problem.detail === undefined ? [] : [`  ${problem.detail}`]),
     ...(problem.hint === undefined ? [] : [`  hint: ${problem.hint}`]),
   ]
-    .map(withoutControls)
+    .map((text) => withoutControls(text.length > maxShown ? `${text.slice(0, maxShown)}…` : text))
     .join('\n');
 }
 

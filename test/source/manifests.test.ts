@@ -392,6 +392,20 @@ describe('manifests', () => {
     expect(found(node('a'), 'b')).to.equal(undefined);
   });
 
+  it('fills no terminal with what somebody wrote', () => {
+    const long = 'a'.repeat(100_000);
+    for (const text of [
+      service('ports: [{port: 80}]', long),
+      service(`clusterIP: ${long}`),
+      service(`type: ${long}`),
+    ]) {
+      const { problems } = read(text);
+      for (const line of problems.flatMap((problem) => formatProblem(problem).split('\n'))) {
+        expect(line.length).to.be.lessThan(4_100);
+      }
+    }
+  });
+
   it('never throws, whatever a Service holds', () => {
     const anything = fc.jsonValue({ maxDepth: 3 });
     const field = (names: readonly string[]): fc.Arbitrary<Record<string, unknown>> =>
