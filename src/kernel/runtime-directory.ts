@@ -114,7 +114,7 @@ async function writeWhole(path: string, text: string): Promise<ScriptFile> {
   try {
     const file = await open(path, 'wx', 0o600);
     try {
-      await file.writeFile(text, 'utf8');
+      for (const piece of pieces(text)) await file.appendFile(piece, 'utf8');
       const { size } = await file.stat();
       const wanted = Buffer.byteLength(text, 'utf8');
       if (size !== wanted) throw new Error(`only ${size} of ${wanted} bytes were written`);
@@ -128,6 +128,17 @@ async function writeWhole(path: string, text: string): Promise<ScriptFile> {
     throw new RuntimeFileError(`cannot write ${bytes} bytes to ${path}: ${(error as Error).message}; ${advice}`, error);
   }
   return { path, remove };
+}
+
+/** Small ones, as those of a nameless file are. They end with lines, so that no character is cut in two. */
+const pieceLength = 65_536;
+
+function* pieces(text: string): Generator<string> {
+  for (let start = 0; start < text.length;) {
+    const end = text.indexOf('\n', start + pieceLength) + 1 || text.length;
+    yield text.slice(start, end);
+    start = end;
+  }
 }
 
 async function makeLink(directory: string, name: string, target: string): Promise<string> {

@@ -28,6 +28,19 @@ describe('the runtime directory', () => {
   });
   afterEach(() => rm(parent, { recursive: true }));
 
+  for (const [what, text] of [
+    ['of many lines', 'add table ip x # ä\n'.repeat(20_000)],
+    ['of one long line', 'ä'.repeat(200_000)],
+    ['of nothing', ''],
+  ] as const) {
+    it(`writes a script ${what} whole`, async () => {
+      const directory = await openRuntimeDirectory(join(parent, 'b'));
+      const script = await directory.write('nft', text);
+      expect((await readFile(script.path, 'utf8')) === text).to.equal(true);
+      await script.remove();
+    });
+  }
+
   it('is made private, and so are the scripts in it', async () => {
     const directory = await openRuntimeDirectory(join(parent, 'a'));
     const script = await directory.write('nft', 'add table ip x # ä\n');
