@@ -1,5 +1,5 @@
+import { linesByService } from '../ruleset/by-service.ts';
 import type { Change, Plan } from '../ruleset/plan.ts';
-import { namespacedName } from '../ruleset/ruleset.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import { attributed } from './attribution.ts';
 import type { AttributedChange } from './attribution.ts';
@@ -52,17 +52,14 @@ function changesOf(change: AttributedChange): Change[] {
   if (service !== undefined || change.object.isOrdered || change.object.kind === 'hooks') {
     return [{ object, kind, before: removed, after: added, ...(service === undefined ? {} : { service }) }];
   }
-  const byService = new Map<string, { service?: ServiceName; before: string[]; after: string[] }>();
-  const put = (line: string, side: 'before' | 'after') => {
-    const owner = serviceOfRule(line);
-    const key = owner === undefined ? '' : namespacedName(owner);
-    const group = byService.get(key) ?? { ...(owner === undefined ? {} : { service: owner }), before: [], after: [] };
-    byService.set(key, group);
-    group[side].push(line);
-  };
-  for (const line of removed) put(line, 'before');
-  for (const line of added) put(line, 'after');
+  const groups = linesByService(change, serviceOfRule);
   // A new dispatch chain without a rule yet is a change too.
-  if (byService.size === 0) return [{ object, kind, before: [], after: [] }];
-  return [...byService.values()].map((group) => ({ object, kind, ...group }));
+  if (groups.length === 0) return [{ object, kind, before: [], after: [] }];
+  return groups.map(({ service: owner, removed: before, added: after }) => ({
+    object,
+    kind,
+    ...(owner === undefined ? {} : { service: owner }),
+    before,
+    after,
+  }));
 }

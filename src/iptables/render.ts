@@ -1,4 +1,5 @@
 import type { ProxyModel, ServicePort } from '../model/model.ts';
+import { rememberParts } from '../ruleset/remembered.ts';
 import type { Ruleset, RulesetObject, RulesetPart, ServiceName } from '../ruleset/ruleset.ts';
 import { eachDifference } from '../ruleset/split.ts';
 import { renderTemplate } from '../template.ts';
@@ -96,15 +97,4 @@ function withService(object: RulesetObject, service: ServiceName): RulesetObject
   return { id, table, kind, name, isOwned, definition, lines, isOrdered, tail, service };
 }
 
-/** The few texts around service ports that one process sees: families, counters, node port addresses. */
-const baseParts = new Map<string, RulesetPart>();
-const maxBaseParts = 16;
-
-function basePart(text: string): RulesetPart {
-  const known = baseParts.get(text);
-  if (known !== undefined) return known;
-  if (baseParts.size >= maxBaseParts) baseParts.clear();
-  const part = parseIptables(text).parts.flat();
-  baseParts.set(text, part);
-  return part;
-}
+const basePart = rememberParts(parseIptables);

@@ -1,15 +1,8 @@
+import { linesByService } from '../ruleset/by-service.ts';
+import type { LineGroup } from '../ruleset/by-service.ts';
 import type { ObjectChange } from '../ruleset/diff.ts';
-import { namespacedName } from '../ruleset/ruleset.ts';
-import type { ServiceName } from '../ruleset/ruleset.ts';
 import { serviceOfObject } from './service.ts';
 import type { ServiceOfLine } from './service.ts';
-
-/** Lines of an object that come and go for the same Service. */
-export interface LineGroup {
-  readonly service?: ServiceName;
-  readonly removed: readonly string[];
-  readonly added: readonly string[];
-}
 
 /** An object that differs, with its lines by Service. */
 export interface AttributedChange extends ObjectChange {
@@ -26,15 +19,5 @@ function groupsOf(change: ObjectChange, ownerOf: ServiceOfLine): readonly LineGr
   const service = serviceOfObject(object);
   if (service !== undefined) return [{ service, removed, added }];
   if (object.kind === 'chain' || removed.length + added.length === 0) return [{ removed, added }];
-  const groups = new Map<string, { service?: ServiceName; removed: string[]; added: string[] }>();
-  const put = (line: string, side: 'removed' | 'added') => {
-    const owner = ownerOf(object, line);
-    const key = owner === undefined ? '' : namespacedName(owner);
-    const group = groups.get(key) ?? { ...(owner === undefined ? {} : { service: owner }), removed: [], added: [] };
-    groups.set(key, group);
-    group[side].push(line);
-  };
-  for (const line of removed) put(line, 'removed');
-  for (const line of added) put(line, 'added');
-  return [...groups.values()];
+  return linesByService(change, (line) => ownerOf(object, line));
 }

@@ -1,4 +1,5 @@
 import type { ProxyModel, ServicePort } from '../model/model.ts';
+import { rememberParts } from '../ruleset/remembered.ts';
 import { noLines, objectId } from '../ruleset/ruleset.ts';
 import type { ObjectKind, Ruleset, RulesetObject, RulesetPart } from '../ruleset/ruleset.ts';
 import { eachDifference } from '../ruleset/split.ts';
@@ -222,15 +223,4 @@ function affinityObjects(port: ServicePort, surroundings: Surroundings): readonl
   return objects.filter((object) => object.kind !== 'table');
 }
 
-/** The few texts around service ports that one process sees: families, class chains, node port addresses. */
-const baseParts = new Map<string, RulesetPart>();
-const maxBaseParts = 16;
-
-function basePart(text: string): RulesetPart {
-  const known = baseParts.get(text);
-  if (known !== undefined) return known;
-  if (baseParts.size >= maxBaseParts) baseParts.clear();
-  const part = parseNftables(text).parts.flat();
-  baseParts.set(text, part);
-  return part;
-}
+const basePart = rememberParts(parseNftables);

@@ -29,6 +29,7 @@ export interface Differing {
   readonly common: Iterable<RulesetPart>;
 }
 
+/** Leaves out the parts that both have, without a look inside. */
 export function differing(live: Ruleset, desired: Ruleset): Differing {
   const split = splitParts(live, desired);
   return { live: combine(split.live), desired: combine(split.desired), common: split.common };
