@@ -12,7 +12,13 @@ describe('the agent when it can open no more files', function () {
   const log = () => agent.log();
   const holds = (text: string) => async () => (await lab.rules()).includes(text);
   const isReady = async () => (await lab.api.get('http://127.0.0.1:10256/readyz')).status === 200;
-  const limitFiles = (count: number) => execFileSync('prlimit', ['--pid', String(agent.pid), `--nofile=${count}:`]);
+  const limitFiles = (count: number) => {
+    try {
+      execFileSync('prlimit', ['--pid', String(agent.pid), `--nofile=${count}:`], { stdio: 'pipe' });
+    } catch (cause) {
+      throw new Error(`the agent cannot be limited to ${count} files, or has ended; it said:\n${log()}`, { cause });
+    }
+  };
 
   before(async () => {
     lab = await createAgentLab('files');
