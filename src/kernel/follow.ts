@@ -1,6 +1,6 @@
 import { execa } from 'execa';
-import { descriptorShortage } from './descriptors.ts';
 import { commandLine, toolEnvironment, type CommandOptions } from './run.ts';
+import { startChild } from './start.ts';
 import { missingTool } from './tool-paths.ts';
 
 /** A tool that runs until it is stopped and tells something line by line. */
@@ -29,17 +29,26 @@ const maxWords = 4_096;
 export function createFollow(options: CommandOptions): Follow {
   return (tool, args, handlers) => {
     const command = commandLine(options, tool, args, [['setpriv', '--pdeathsig', 'KILL']]);
-    if ('missing' in command) return neverStarted(handlers, missingTool(options.paths, command.missing));
-    const shortage = descriptorShortage();
-    if (shortage !== undefined) return neverStarted(handlers, `${tool} cannot be started: ${shortage}`);
+    if ('missing' in command) {
+      return neverStarted(handlers, Promise.resolve(missingTool(options.paths, command.missing)));
+    }
     const [file, ...rest] = command.argv;
-    const child = execa(file, rest, {
-      reject: false,
-      buffer: false,
-      stdin: 'ignore',
-      env: toolEnvironment(options),
-      forceKillAfterDelay: 1_000,
-    });
+    const started = startChild(() =>
+      execa(file, rest, {
+        reject: false,
+        buffer: false,
+        stdin: 'ignore',
+        env: toolEnvironment(options),
+        forceKillAfterDelay: 1_000,
+      }),
+    );
+    if ('failure' in started) {
+      return neverStarted(
+        handlers,
+        started.failure.then((reason) => `${tool} cannot be started: ${reason}`),
+      );
+    }
+    const { child } = started;
     let isStopped = false;
     let words = '';
     eachLine(child.stdout, (line) => {
@@ -63,9 +72,9 @@ export function createFollow(options: CommandOptions): Follow {
   };
 }
 
-function neverStarted(handlers: FollowHandlers, reason: string): Following {
-  setImmediate(() => {
-    handlers.onEnd(reason);
+function neverStarted(handlers: FollowHandlers, reason: Promise<string>): Following {
+  void reason.then((words) => {
+    handlers.onEnd(words);
   });
   return { stop: () => undefined };
 }

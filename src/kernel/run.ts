@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
-import { descriptorShortage } from './descriptors.ts';
+import { startChild } from './start.ts';
 import { missingTool, type ToolPaths } from './tool-paths.ts';
 
 /** How tools are started: shared by `createRun` and `createFollow`. */
@@ -65,21 +65,25 @@ export function createRun(options: CommandOptions): Run {
     if ('missing' in command) {
       return neverStarted([tool, ...args], { stderr: missingTool(options.paths, command.missing), isMissing: true });
     }
-    const shortage = descriptorShortage();
-    if (shortage !== undefined) return neverStarted(command.argv, { stderr: shortage, isMissing: false });
     const [file, ...rest] = command.argv;
-    const child = execa(file, rest, {
-      reject: false,
-      stdin: 'ignore',
-      // execa passes any open file on; its types know the first of them.
-      stdout: (runOptions.stdoutFd as 3 | undefined) ?? 'pipe',
-      stripFinalNewline: false,
-      env: toolEnvironment(options, runOptions.env),
-      timeout: runOptions.timeoutMs ?? defaultTimeoutMs,
-      forceKillAfterDelay: killAfterMs,
-      maxBuffer: { stdout: maxStdoutLength, stderr: maxStderrLength },
-      ...(runOptions.cancelSignal === undefined ? {} : { cancelSignal: runOptions.cancelSignal }),
-    });
+    const started = startChild(() =>
+      execa(file, rest, {
+        reject: false,
+        stdin: 'ignore',
+        // execa passes any open file on; its types know the first of them.
+        stdout: (runOptions.stdoutFd as 3 | undefined) ?? 'pipe',
+        stripFinalNewline: false,
+        env: toolEnvironment(options, runOptions.env),
+        timeout: runOptions.timeoutMs ?? defaultTimeoutMs,
+        forceKillAfterDelay: killAfterMs,
+        maxBuffer: { stdout: maxStdoutLength, stderr: maxStderrLength },
+        ...(runOptions.cancelSignal === undefined ? {} : { cancelSignal: runOptions.cancelSignal }),
+      }),
+    );
+    if ('failure' in started) {
+      return neverStarted(command.argv, { stderr: await started.failure, isMissing: false });
+    }
+    const { child } = started;
     const pipes = closePipesAfterExit(child);
     const result = await child;
     pipes.settle();

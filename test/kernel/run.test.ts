@@ -1,7 +1,9 @@
 import { expect } from 'chai';
+import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { CommandError, isMissing } from '../../src/kernel/errors.ts';
 import { openNamelessFile } from '../../src/kernel/nameless-file.ts';
 import { createRun, type Run } from '../../src/kernel/run.ts';
@@ -46,6 +48,24 @@ describe('running a tool', function () {
   it('speaks English and adds the given environment', async () => {
     await shim('environment', 'echo $LC_ALL $MARK');
     expect((await run('environment', [])).stdout).to.equal('C seen\n');
+  });
+
+  it('tells that no file can be opened for a tool, also when another thread takes the last ones', async () => {
+    const program = join(import.meta.dirname, 'start-without-files.ts');
+    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', program]);
+    const { few, noneSuddenly } = JSON.parse(stdout) as {
+      readonly few: readonly Record<'stdout' | 'stderr' | 'followed', string>[];
+      readonly noneSuddenly: readonly string[];
+    };
+    for (const { stderr, followed } of few.slice(0, 8)) {
+      expect(stderr).to.match(/^EMFILE: too many open files/);
+      expect(followed).to.match(/^echo cannot be started: EMFILE: too many open files/);
+    }
+    for (const { stdout, followed } of few.slice(8)) {
+      expect(stdout).to.equal('done\n');
+      expect(followed).to.match(/^told, echo ended \(exit code 0\)/);
+    }
+    expect(noneSuddenly).to.deep.equal(Array(6).fill('spawn echo EMFILE'));
   });
 
   it('says which tool is missing and where it was looked for', async () => {
