@@ -19,13 +19,15 @@ export interface ScriptScope {
  * that elements will lead to are made in a script before it.
  * What nothing uses any more goes in a script of its own, later: kernels before 6.2 take a moment to notice that
  * a removed element no longer leads to a chain.
+ * A table that is asleep is woken up once all is in it: the kernel makes no hooks in the transaction that does.
  */
 export function nftablesScripts(changes: readonly AttributedChange[], scope: ScriptScope): Script[] {
   const { table } = scope;
   if (changes.some(({ kind, object }) => kind === 'delete' && object.kind === 'table')) {
     return [{ tool: 'nft', phase: 'change', segments: [{ text: `delete table ${table}\n` }] }];
   }
-  const { now, later } = separateAbandoned(changes);
+  const wakening = changes.filter(({ kind, object }) => kind === 'change' && object.kind === 'table');
+  const { now, later } = separateAbandoned(changes.filter((change) => !wakening.includes(change)));
   const ahead = madeAhead(now);
   const prepared = changeSegments(ahead.map(withoutElements), scope);
   const rest = now.flatMap((change) => (ahead.includes(change) ? onlyElements(change) : [change]));
@@ -35,6 +37,7 @@ export function nftablesScripts(changes: readonly AttributedChange[], scope: Scr
   return [
     ...(prepared.length === 0 ? [] : [{ tool: 'nft', phase: 'change', segments: prepared } as const]),
     ...(segments.length === 0 ? [] : [{ tool: 'nft', phase: 'change', segments } as const]),
+    ...wakening.map(({ object }) => ({ tool: 'nft', phase: 'change', segments: [definition(object)] }) as const),
     ...(cleanUp.length === 0 ? [] : [{ tool: 'nft', phase: 'clean-up', segments: cleanUp } as const]),
   ];
 }

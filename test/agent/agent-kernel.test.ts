@@ -88,6 +88,17 @@ for (const { name, args, save } of settings) {
       });
     });
 
+    it('wakes up a table that somebody made anew asleep', async () => {
+      if (name !== 'nftables') return;
+      // The kernel keeps the comment that a table was made with.
+      const inTable = async () => (await rules()).replace(/^\tcomment .*\n/m, '');
+      const before = await inTable();
+      await lab.namespace.mustExec('nft', 'delete table ip kube-proxy; add table ip kube-proxy { flags dormant; }');
+      await eventually('repaired', async () => (await inTable()) === before, log);
+      await eventually('ready again', isReady, log);
+      expect(log().match(/changed by somebody else.*by="nft \(process/g)).to.have.lengthOf(2);
+    });
+
     it('puts right what somebody deletes together with the packet counters that it names', async () => {
       if (name === 'nftables') return;
       const before = await rules();

@@ -159,6 +159,15 @@ ${flags}	comment "rules for kube-proxy"
     ]);
   });
 
+  it('is woken up by itself, last, where it was made anew empty and asleep: nft makes no hook with that', () => {
+    const empty = parseNftables('table ip kube-proxy {\n	flags dormant\n}\n');
+    const { scripts } = planNftables(empty, desired, 'IPv4');
+    expect(scripts.map(({ phase, segments }) => [phase, ...segments.map((segment) => segment.text)])).to.deep.equal([
+      ['change', 'add chain ip kube-proxy filter-input { type filter hook input priority filter; policy accept; }\n'],
+      ['change', 'add table ip kube-proxy { comment "rules for kube-proxy"; }\n'],
+    ]);
+  });
+
   it('differs visibly where a chain has another policy', () => {
     const [change] = planNftables(parseNftables(text('', 'drop')), desired, 'IPv4').changes;
     expect(change?.before).to.deep.equal(['type filter hook input priority filter; policy drop;']);
