@@ -4,19 +4,19 @@ import type { ProxyModel } from '../model/model.ts';
 import type { Plan } from '../ruleset/plan.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
-import { hasFamily, noPlan, warning, withKernel } from './diff.ts';
-import type { LiveInput } from './diff.ts';
-import { difference, familyDifference } from './difference.ts';
-import type { FamilyDifference } from './difference.ts';
-import { differenceText, extent } from './difference-text.ts';
-import { readConfig, readInput, sayProblems } from './input.ts';
-import type { Input } from './input.ts';
-import { backendFor, countsPackets, openKernel, routeLocalhost } from './kernel.ts';
-import type { Kernel } from './kernel.ts';
-import { findLeftovers, removeLeftovers } from './leftovers.ts';
-import { outputFormat, palette, printValue } from './output.ts';
-import { printedScript } from './printed-script.ts';
-import { inTurn } from './turn.ts';
+import { hasFamily, noPlan, warning, withKernel } from './diff/diff.ts';
+import type { LiveInput } from './diff/diff.ts';
+import { difference, familyDifference } from './diff/difference.ts';
+import type { FamilyDifference } from './diff/difference.ts';
+import { differenceText, extent } from './diff/text.ts';
+import { readConfig, readInput, sayProblems } from './input/input.ts';
+import type { Input } from './input/input.ts';
+import { backendFor, countsPackets, openKernel, routeLocalhost } from './live/kernel.ts';
+import type { Kernel } from './live/kernel.ts';
+import { findLeftovers, removeLeftovers } from './live/leftovers.ts';
+import { inTurn } from './live/turn.ts';
+import { outputFormat, palette, printValue } from './output/output.ts';
+import { printedScript } from './output/script.ts';
 
 /** What became of one family. */
 interface FamilyOutcome {

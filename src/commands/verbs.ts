@@ -45,7 +45,7 @@ export const verbs: readonly Verb[] = [
     example: 'portwright diff -f manifests/',
     exitCodes: '0 the same; 1 something differs; 2 input or usage is wrong, or something cannot be read',
     takes: ['state', 'keepGoing', 'live', 'ruleset', 'output'],
-    load: async () => (await import('./diff.ts')).diff,
+    load: async () => (await import('./diff/diff.ts')).diff,
   },
   {
     name: 'apply',
@@ -62,7 +62,7 @@ export const verbs: readonly Verb[] = [
     exitCodes: '0 told to end; 1 cannot go on; 2 cannot start',
     takes: ['state', 'dryRun', 'output'],
     formats: ['script'],
-    load: async () => (await import('./run.ts')).run,
+    load: async () => (await import('./run/run.ts')).run,
   },
   {
     name: 'cleanup',
@@ -85,7 +85,7 @@ export const verbs: readonly Verb[] = [
       { flags: '--in-interface <name>', help: 'where the packet comes in' },
       kernelOption,
     ],
-    load: async () => (await import('./explain.ts')).explain,
+    load: async () => (await import('./explain/explain.ts')).explain,
   },
   {
     name: 'ports',
@@ -95,7 +95,7 @@ export const verbs: readonly Verb[] = [
     takes: ['state', 'keepGoing', 'output'],
     formats: ['wide'],
     options: [{ flags: '--suggest <count>', help: 'propose so many free ports of the static band' }],
-    load: async () => (await import('./ports.ts')).ports,
+    load: async () => (await import('./ports/ports.ts')).ports,
   },
   {
     name: 'verify',
@@ -104,7 +104,7 @@ export const verbs: readonly Verb[] = [
     exitCodes: '0 alike, apart from what is documented; 1 not alike; 2 cannot tell',
     takes: ['state', 'keepGoing', 'output'],
     options: [{ ...kernelOption, help: 'compare the desired rules with the kernel, by walking packets' }],
-    load: async () => (await import('./verify.ts')).verify,
+    load: async () => (await import('./verify/verify.ts')).verify,
   },
   {
     name: 'doctor',
@@ -112,7 +112,7 @@ export const verbs: readonly Verb[] = [
     example: 'portwright doctor',
     exitCodes: '0 no problem; 1 problems were found; 2 usage is wrong',
     takes: ['output'],
-    load: async () => (await import('./doctor.ts')).doctor,
+    load: async () => (await import('./doctor/doctor.ts')).doctor,
   },
   {
     name: 'report',
@@ -123,7 +123,7 @@ export const verbs: readonly Verb[] = [
     options: [
       { ...kernelOption, help: "walk packets through the kernel's rules, compare them, and look at this node" },
     ],
-    load: async () => (await import('./report.ts')).report,
+    load: async () => (await import('./report/report.ts')).report,
   },
   {
     name: 'help',

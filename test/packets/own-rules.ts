@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { sync } from '../../src/agent/sync.ts';
-import { backendFor, haveCounters } from '../../src/commands/kernel.ts';
-import type { Kernel } from '../../src/commands/kernel.ts';
+import { backendFor, haveCounters } from '../../src/commands/live/kernel.ts';
+import type { Kernel } from '../../src/commands/live/kernel.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import type { Config } from '../../src/config/config.ts';
 import { modelOptions } from '../../src/config/node.ts';

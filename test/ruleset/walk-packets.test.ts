@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { livePrograms } from '../../src/commands/explain-programs.ts';
+import { livePrograms } from '../../src/commands/explain/programs.ts';
 import { openHost } from '../../src/kernel/host.ts';
 import type { Host } from '../../src/kernel/host.ts';
 import { outcomeOf } from '../../src/ruleset/walk-outcome.ts';

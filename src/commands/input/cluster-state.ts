@@ -1,0 +1,75 @@
+import { hostname } from 'node:os';
+import type { Config } from '../../config/config.ts';
+import { nodeName } from '../../config/node.ts';
+import { createClusterSource } from '../../source/kubernetes/cluster.ts';
+import type { ClusterSource } from '../../source/kubernetes/cluster.ts';
+import { loadCredentials } from '../../source/kubernetes/credentials.ts';
+import type { Clock, Effects } from '../../source/kubernetes/effects.ts';
+import { createClient } from '../../source/kubernetes/request.ts';
+import type { ClusterState } from '../../source/objects.ts';
+import type { CommandEffects } from '../command.ts';
+import { TroubleError } from '../failure.ts';
+import type { FoundState } from './found-state.ts';
+
+/** A command that is run once does not wait for ever for a server that is away. */
+const patienceMs = 30_000;
+
+/** One snapshot of a cluster. Throws TroubleError when it cannot be had. */
+export async function clusterState(config: Config, effects: CommandEffects): Promise<FoundState> {
+  const clock = systemClock();
+  const sourceEffects: Effects = { clock, random: Math.random, log: silent };
+  const connection = {
+    ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
+    ...(config.master === undefined ? {} : { master: config.master }),
+  };
+  const client = createClient(loadCredentials(connection, { env: effects.env }), sourceEffects);
+  const source = createClusterSource({ client, nodeName: nodeName(config, [], hostname()) }, sourceEffects);
+  try {
+    source.start();
+    return { state: await firstSnapshot(source, clock), nodes: [], problems: [], warnings: [] };
+  } finally {
+    await source.stop();
+    client.close();
+  }
+}
+
+async function firstSnapshot(source: ClusterSource, clock: Clock): Promise<ClusterState> {
+  return new Promise((resolve, reject) => {
+    const giveUp = clock.after(patienceMs, () => {
+      reject(
+        new TroubleError(`the API server did not tell its state within ${patienceMs / 1000} s: ${complaints(source)}`),
+      );
+    });
+    const look = () => {
+      const state = source.snapshot();
+      if (state === undefined) return;
+      giveUp();
+      resolve(state);
+    };
+    source.onChange(look);
+    look();
+  });
+}
+
+function complaints(source: ClusterSource): string {
+  const missing = [...source.status()].filter(([, status]) => !status.isSynced);
+  return missing.map(([resource, { lastError }]) => `${resource}: ${lastError ?? 'no answer'}`).join('; ');
+}
+
+function systemClock(): Clock {
+  return {
+    now: () => performance.now(),
+    after: (delayMs, callback) => {
+      const timer = setTimeout(callback, delayMs);
+      return () => {
+        clearTimeout(timer);
+      };
+    },
+  };
+}
+
+const silent: Effects['log'] = { info: ignore, warn: ignore, debug: ignore };
+
+function ignore(): void {
+  // What goes wrong is said once, when patience ends.
+}
