@@ -27,11 +27,12 @@ const metricsPort = 10249;
  */
 export function joinSources(values: FlagValues, file: DecodedFile | undefined): ConfigurationSource {
   const readings = flags.map((flag) => ({ flag, reading: readFlag(flag.type, values[attributeName(flag.name)]) }));
-  const problems = readings.flatMap(({ flag, reading }) =>
-    reading.kind === 'wrong'
-      ? [`--${flag.name}: got ${JSON.stringify(reading.seen)}, expected ${reading.expected}`]
-      : [],
-  );
+  // As kube-proxy begins, and then what would be right.
+  const problems = readings.flatMap(({ flag: { name, short }, reading }) => {
+    if (reading.kind !== 'wrong') return [];
+    const words = `${short === undefined ? '' : `-${short}, `}--${name}`;
+    return [`invalid argument ${JSON.stringify(reading.seen)} for "${words}" flag: expected ${reading.expected}`];
+  });
   const given = readings.flatMap(({ flag, reading }) =>
     reading.kind === 'value' ? [{ flag, value: reading.value }] : [],
   );

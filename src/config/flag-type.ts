@@ -7,7 +7,7 @@ export type FlagType =
   | 'string'
   | 'bool'
   | 'int32'
-  | 'uint32'
+  | 'level'
   | 'float'
   | 'duration'
   | 'ip'
@@ -31,8 +31,8 @@ interface FlagTypeRules {
 const rules: Readonly<Record<FlagType, FlagTypeRules>> = {
   string: { expected: 'a string', read: (text) => text },
   bool: { expected: 'true or false', read: (text) => booleans.get(text) },
-  int32: { expected: 'a whole number of 32 bits', read: (text) => readInteger(text, -(2 ** 31), 2 ** 31 - 1) },
-  uint32: { expected: 'a whole number from 0 to 4294967295', read: (text) => readInteger(text, 0, 2 ** 32 - 1) },
+  int32: { expected: 'a whole number of 32 bits', read: readInteger },
+  level: { expected: 'a whole number from 0 to 2147483647, digits only', read: readLevel },
   float: { expected: 'a number', read: readNumber },
   duration: { expected: 'a duration such as 30s, 1m30s or 300ms', read: parseDuration },
   ip: { expected: 'an IP address', read: (text) => parseAddress(text)?.text, ignoresEmpty: true },
@@ -89,15 +89,27 @@ function isModule(value: unknown): value is ModuleVerbosity {
   return typeof value === 'object' && value !== null && 'filePattern' in value;
 }
 
-function readInteger(text: string, low: number, high: number): number | undefined {
-  const [, sign = '', digits = ''] = /^([+-]?)([0-9]+|0x[0-9a-f]+)$/i.exec(text) ?? [];
-  const value = digits === '' ? NaN : Number(digits) * (sign === '-' ? -1 : 1);
-  return value >= low && value <= high ? value : undefined;
+const integer = /^[+-]?(?:0x(?:_?[0-9a-f])+|0b(?:_?[01])+|0o?(?:_?[0-7])+|[1-9](?:_?[0-9])*|0)$/i;
+const decimal = /^[+-]?(?:[0-9](?:_?[0-9])*\.?(?:[0-9](?:_?[0-9])*)?|\.[0-9](?:_?[0-9])*)(?:e[+-]?[0-9]+)?$/i;
+
+/** 32 bits, with the base in front as in Go: `10256`, `0x2810`, `0o17`, `017`, `0b11`; `1_000` for those who count. */
+function readInteger(text: string): number | undefined {
+  if (!integer.test(text)) return undefined;
+  const digits = text.replace(/^[+-]/, '').replaceAll('_', '');
+  const value = Number(digits.replace(/^0(?=[0-7])/, '0o')) * (text.startsWith('-') ? -1 : 1);
+  return value >= -(2 ** 31) && value <= 2 ** 31 - 1 ? value : undefined;
 }
 
+/** How much is logged is in decimal digits. */
+function readLevel(text: string): number | undefined {
+  const value = /^[0-9]+$/.test(text) ? Number(text) : NaN;
+  return value <= 2 ** 31 - 1 ? value : undefined;
+}
+
+/** A decimal number that is not too large for Go's float32. */
 function readNumber(text: string): number | undefined {
-  const value = /^[+-]?[0-9.]+(?:e[+-]?[0-9]+)?$/i.test(text) ? Number(text) : NaN;
-  return Number.isFinite(value) ? value : undefined;
+  const value = decimal.test(text) ? Number(text.replaceAll('_', '')) : NaN;
+  return Number.isFinite(Math.fround(value)) ? value : undefined;
 }
 
 function readGates(text: string): ReadonlyMap<string, boolean> | undefined {
@@ -109,7 +121,7 @@ function readGates(text: string): ReadonlyMap<string, boolean> | undefined {
 function readModules(text: string): readonly ModuleVerbosity[] | undefined {
   const modules = readPairs(text).map(([filePattern, level]) => ({
     filePattern,
-    verbosity: readInteger(level, 0, 2 ** 31 - 1) ?? -1,
+    verbosity: readLevel(level) ?? -1,
   }));
   return modules.every(({ filePattern, verbosity }) => filePattern !== '' && verbosity >= 0) ? modules : undefined;
 }

@@ -48,7 +48,7 @@ const winning: readonly Flag[] = [
     ['proxy-mode', 'string', '', 'mode', 'iptables (also when empty) or nftables'],
   ]),
   ...rows('Logging', { winsOverFile: true }, [
-    ['v', 'uint32', '0', 'logging.verbosity', 'how much is logged'],
+    ['v', 'level', '0', 'logging.verbosity', 'how much is logged'],
     ['vmodule', 'vmodule', '', 'logging.vmodule', 'how much is logged by single files, pattern=N with commas'],
     ['logging-format', 'string', 'text', 'logging.format', 'text or json'],
     ['log-flush-frequency', 'duration', '5s', 'logging.flushFrequency', 'how long log lines may wait'],
@@ -290,7 +290,7 @@ export function normalizeArguments(argv: readonly string[]): string[] {
 const switchNames: ReadonlySet<string> = new Set(flags.filter(({ type }) => type === 'bool').map(({ name }) => name));
 
 function normalizeArgument(argument: string): string {
-  if (/^-v=?[0-9]+$/.test(argument)) return `--v=${argument.replace(/^-v=?/, '')}`;
+  if (/^-v(?:=|[0-9])/.test(argument)) return `--v=${argument.replace(/^-v=?/, '')}`;
   if (!argument.startsWith('--')) return argument;
   // There is but one form of our version.
   if (argument === '--version=raw' || argument === '--version=true') return '--version';

@@ -180,8 +180,8 @@ describe('parseConfig', () => {
         { config: 'proxy.yaml', ipFamily: 'IPv5', v: 'much' },
         `${head}mode: ebpf\noomScoreAdj: 5000\n`,
       );
-      expect(found.map((problem) => problem.replace(/: got.*/, ''))).to.deep.equal([
-        '--v',
+      expect(found.map((problem) => problem.replace(/: (?:got|expected).*/, ''))).to.deep.equal([
+        'invalid argument "much" for "-v, --v" flag',
         '--ip-family',
         'proxy.yaml:3: mode',
         'proxy.yaml:4: oomScoreAdj',
@@ -324,13 +324,21 @@ describe('parseConfig', () => {
     });
 
     const refused: [FlagValues, string][] = [
-      [{ masqueradeAll: 'yes' }, '--masquerade-all: got "yes", expected true or false'],
+      [{ masqueradeAll: 'yes' }, 'invalid argument "yes" for "--masquerade-all" flag: expected true or false'],
       [{ iptablesMasqueradeBit: '32' }, '--iptables-masquerade-bit: got 32, expected a number from 0 to 31'],
-      [{ configSyncPeriod: '5' }, '--config-sync-period: got "5", expected a duration such as 30s, 1m30s or 300ms'],
-      [{ bindAddress: 'localhost' }, '--bind-address: got "localhost", expected an IP address'],
+      [
+        { configSyncPeriod: '5' },
+        'invalid argument "5" for "--config-sync-period" flag: expected a duration such as 30s, 1m30s or 300ms',
+      ],
+      [{ bindAddress: 'localhost' }, 'invalid argument "localhost" for "--bind-address" flag: expected an IP address'],
+      [{ healthzPort: '08' }, 'invalid argument "08" for "--healthz-port" flag: expected a whole number of 32 bits'],
+      [
+        { v: '0x10' },
+        'invalid argument "0x10" for "-v, --v" flag: expected a whole number from 0 to 2147483647, digits only',
+      ],
       [
         { featureGates: 'AllowServiceExternalIPs' },
-        '--feature-gates: got "AllowServiceExternalIPs", expected name=true or name=false, with commas',
+        'invalid argument "AllowServiceExternalIPs" for "--feature-gates" flag: expected name=true or name=false, with commas',
       ],
       [
         { nodeportAddresses: 'x' },

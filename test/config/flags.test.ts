@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { Command, Option } from 'commander';
 import { parseConfig } from '../../src/config/config.ts';
+import { readFlag } from '../../src/config/flag-type.ts';
+import type { FlagType } from '../../src/config/flag-type.ts';
 import { attributeName, flagLines, flags, normalizeArguments } from '../../src/config/flags.ts';
 import { configurationFields } from '../../src/config/kube-proxy-configuration.ts';
 
@@ -70,6 +72,48 @@ describe('the flags', () => {
   });
 });
 
+describe('the value of a flag', () => {
+  // What Go's pflag made of these texts.
+  const cases: [FlagType, Record<string, number | undefined>][] = [
+    [
+      'int32',
+      {
+        ...{ '5': 5, '+5': 5, '-5': -5, '0': 0, '00': 0, '0x10': 16, '0X1F': 31, '-0x10': -16, '0x_1f': 31 },
+        ...{ '0o17': 15, '0O17': 15, '017': 15, '0_7': 7, '0b1': 1, '0B11': 3, '1_000': 1000 },
+        ...{ '-2147483648': -(2 ** 31), '2147483648': undefined, '0x80000000': undefined, '4294967296': undefined },
+        ...{ '08': undefined, '0b2': undefined, '0x': undefined, '0_x1': undefined, _1: undefined, '1_': undefined },
+        ...{ '1__0': undefined, '': undefined, '+': undefined, abc: undefined, '1f': undefined },
+        ...{ '1.5': undefined, '1e3': undefined, '0e5': undefined, ' 5': undefined, '٣': undefined },
+      },
+    ],
+    [
+      'level',
+      {
+        ...{ '5': 5, '017': 17, '08': 8, '2147483647': 2 ** 31 - 1, '2147483648': undefined, '': undefined },
+        ...{ '0x10': undefined, '1_000': undefined, '+5': undefined, '-5': undefined, '1e3': undefined },
+      },
+    ],
+    [
+      'float',
+      {
+        ...{ '5': 5, '1.5': 1.5, '.5': 0.5, '5.': 5, '1e3': 1000, '1E-3': 0.001, '-5': -5, '0.1': 0.1 },
+        ...{ '1_0': 10, '1_000.5': 1000.5, '3.4028235e38': 3.4028235e38, '3.5e38': undefined, '1e40': undefined },
+        ...{ '': undefined, '.': undefined, abc: undefined, '1e': undefined, '--1': undefined, '0x10': undefined },
+      },
+    ],
+  ];
+  for (const [type, values] of cases) {
+    it(`of the type ${type} is read as in Go`, () => {
+      const texts = Object.keys(values);
+      const read = texts.map((text) => {
+        const reading = readFlag(type, text);
+        return [text, reading.kind === 'value' ? reading.value : undefined];
+      });
+      expect(Object.fromEntries(read)).to.deep.equal(values);
+    });
+  }
+});
+
 describe('normalizeArguments', () => {
   const cases: [string[], string[]][] = [
     [
@@ -83,8 +127,8 @@ describe('normalizeArguments', () => {
     ],
     [['--masquerade_all=false'], ['--masquerade-all=false']],
     [
-      ['-v=4', '-v4', '-v', '4'],
-      ['--v=4', '--v=4', '-v', '4'],
+      ['-v=4', '-v4', '-v', '4', '-v=much'],
+      ['--v=4', '--v=4', '-v', '4', '--v=much'],
     ],
     [
       ['--dry-run', '-f', 'a_b'],
