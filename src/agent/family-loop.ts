@@ -200,13 +200,12 @@ export class FamilyLoop {
   }
 
   async #run(): Promise<RunOutcome> {
-    try {
-      return await this.#sync();
-    } finally {
-      // The run took the runner's deadline away, whatever it was for.
-      const nextAt = Math.min(this.#listAt, this.#quarantine.retryAt);
-      if (Number.isFinite(nextAt)) this.#runner.requestWithin(nextAt - this.#options.clock.now());
-    }
+    // What it throws is a mistake of ours: the runner's next try, after a wait, finds what is due.
+    const outcome = await this.#sync();
+    // The run took the runner's deadline away, whatever it was for.
+    const nextAt = Math.min(this.#listAt, this.#quarantine.retryAt);
+    if (Number.isFinite(nextAt)) this.#runner.requestWithin(nextAt - this.#options.clock.now());
+    return outcome;
   }
 
   async #sync(): Promise<RunOutcome> {

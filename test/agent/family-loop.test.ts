@@ -19,11 +19,14 @@ describe('agent/family-loop', () => {
     readonly state?: ClusterState | undefined;
     readonly listening?: () => Promise<void>;
     readonly kernel?: FakeKernel;
+    readonly clock?: FakeClock;
     readonly backend?: Backend;
+    /** Before each model is built. */
+    readonly beforeModel?: () => void;
   }
 
   function setUp(more: Special = {}) {
-    const clock = new FakeClock();
+    const clock = more.clock ?? new FakeClock();
     const kernel = more.kernel ?? new FakeKernel();
     const options = modelOptions();
     const told = { synced: [] as Synced[], drift: [] as Drift[], doubts: [] as string[], failures: [] as unknown[] };
@@ -46,7 +49,10 @@ describe('agent/family-loop', () => {
       isWatched: more.isWatched ?? true,
       listening: more.listening ?? (() => Promise.resolve()),
       isDryRun: more.isDryRun ?? false,
-      model: () => (current === undefined ? undefined : buildModel(current, options)),
+      model: () => {
+        more.beforeModel?.();
+        return current === undefined ? undefined : buildModel(current, options);
+      },
     });
     const becomes = async (next: ClusterState) => {
       current = next;
@@ -324,5 +330,20 @@ describe('agent/family-loop', () => {
     const rejecting = changes.findIndex((script) => script.includes('default/svc-000599:http has no endpoints'));
     expect(first).to.be.greaterThan(-1);
     expect(rejecting).to.be.greaterThan(first);
+  });
+
+  it('takes its time for the next try when a mistake of ours ends a sync whose reading is due', async () => {
+    let mistakes = 0;
+    let isBroken = false;
+    const beforeModel = () => {
+      if (!isBroken || mistakes >= 1_000) return;
+      mistakes += 1;
+      throw new Error('a mistake of ours');
+    };
+    const { start, clock } = setUp({ isWatched: false, beforeModel });
+    await start();
+    isBroken = true;
+    await clock.advance(120_000);
+    expect(mistakes).to.be.within(3, 12);
   });
 });
