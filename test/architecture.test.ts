@@ -25,6 +25,9 @@ const onlyIn = new Map<string, (file: string) => boolean>([
   ['handlebars', (file) => file === 'template.ts'],
 ]);
 
+/** What verbs share, in `commands/`: each imports nothing of `commands/` but itself and those before it. */
+const sharedByVerbs = ['failure.ts', 'command.ts', 'output', 'input', 'live'].map((room) => `commands/${room}`);
+
 const pureRooms = ['model', 'ruleset', 'iptables', 'nftables'];
 const impure = /\b(?:process\.|setTimeout|setInterval|Date\.now|new Date\(|performance\.now|console\.|Math\.random)/;
 const impureModules = /^node:(?!crypto|net$)/;
@@ -39,6 +42,19 @@ describe('the house', () => {
             .filter((target) => !allowed.some((one) => target === one || target.startsWith(`${one}/`)))
             .map((target) => `${file} imports ${target}`);
     });
+    expect(broken).to.deep.equal([]);
+  });
+
+  it('keeps what verbs share free of verbs', () => {
+    const roomOf = (file: string) => sharedByVerbs.findIndex((one) => file === one || file.startsWith(`${one}/`));
+    const broken = files()
+      .filter((file) => roomOf(file) !== -1)
+      .flatMap((file) =>
+        ownImports(file)
+          .filter((target) => target.startsWith('commands/'))
+          .filter((target) => roomOf(target) === -1 || roomOf(target) > roomOf(file))
+          .map((target) => `${file} imports ${target}`),
+      );
     expect(broken).to.deep.equal([]);
   });
 

@@ -15,7 +15,8 @@ import { backendFor, countsPackets, openKernel, routeLocalhost } from './live/ke
 import type { Kernel } from './live/kernel.ts';
 import { findLeftovers, removeLeftovers } from './live/leftovers.ts';
 import { inTurn } from './live/turn.ts';
-import { outputFormat, palette, printValue } from './output/output.ts';
+import { outputFormat, printValue } from './output/format.ts';
+import { palette } from './output/palette.ts';
 import { printedScript } from './output/script.ts';
 
 /** What became of one family. */

@@ -3,13 +3,13 @@ import type { Config } from '../config/config.ts';
 import type { Plan } from '../ruleset/plan.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
-import { counted } from './diff/text.ts';
 import { readConfig } from './input/input.ts';
 import { backendFor, openKernel } from './live/kernel.ts';
 import type { Kernel, NamedBackend } from './live/kernel.ts';
 import { runRemoval } from './live/removal.ts';
 import { inTurn } from './live/turn.ts';
-import { outputFormat, printValue } from './output/output.ts';
+import { outputFormat, printValue } from './output/format.ts';
+import { counted } from './output/words.ts';
 
 /** What was removed, or would be, from one tool and family. */
 interface Removal {

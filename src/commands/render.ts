@@ -1,6 +1,6 @@
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { readConfig, readInput, sayProblems } from './input/input.ts';
-import { outputFormat, printValue } from './output/output.ts';
+import { outputFormat, printValue } from './output/format.ts';
 import { renderer, toolOf } from './renderer.ts';
 
 /** Prints the rules as the tool would list them: the dry run that needs no cluster, no root and no kernel. */

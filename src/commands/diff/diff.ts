@@ -11,10 +11,12 @@ import type { Kernel } from '../live/kernel.ts';
 import { findLeftovers } from '../live/leftovers.ts';
 import { savedListing } from '../live/saved-listing.ts';
 import { readSaved } from '../live/saved-text.ts';
-import { outputFormat, palette, printValue } from '../output/output.ts';
+import { outputFormat, printValue } from '../output/format.ts';
+import { palette } from '../output/palette.ts';
+import { counted } from '../output/words.ts';
 import { difference, familyDifference } from './difference.ts';
 import type { FamilyDifference } from './difference.ts';
-import { counted, differenceText, extent } from './text.ts';
+import { differenceText, extent } from './text.ts';
 
 /** Compares the live rules, or a saved listing, with what they should be. 0 same, 1 differs, 2 trouble. */
 export async function diff(options: CommandOptions, effects: CommandEffects): Promise<number> {

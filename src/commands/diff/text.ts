@@ -1,13 +1,7 @@
 import { namespacedName } from '../../ruleset/ruleset.ts';
+import type { Palette } from '../output/palette.ts';
+import { counted } from '../output/words.ts';
 import type { Difference, FamilyDifference, ServiceDifference, SharedChange } from './difference.ts';
-
-/** Paints words for people; each is the identity function where there is no terminal. */
-export interface Palette {
-  readonly added: (text: string) => string;
-  readonly removed: (text: string) => string;
-  readonly heading: (text: string) => string;
-  readonly faint: (text: string) => string;
-}
 
 /** How much is printed below each Service: every line, or the names of the objects. */
 export type Detail = 'lines' | 'objects';
@@ -26,11 +20,6 @@ export function extent(families: readonly FamilyDifference[]): string {
     ...(shared > 0 ? [counted(shared, 'shared object')] : []),
   ];
   return parts.length === 0 ? 'nothing' : parts.join(' and ');
-}
-
-/** `1 packet`, `2 packets`. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function familyText(family: FamilyDifference, detail: Detail, palette: Palette): string {

@@ -1,6 +1,5 @@
-import type { Palette } from '../diff/text.ts';
-import { counted } from '../diff/text.ts';
-import { wrap } from '../output/wrap.ts';
+import type { Palette } from '../output/palette.ts';
+import { counted, wrap } from '../output/words.ts';
 import type { Finding } from './finding.ts';
 
 /** Problems first, each with what to do; what is fine follows in a line each. */

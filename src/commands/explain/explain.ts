@@ -6,7 +6,7 @@ import type { CommandEffects, CommandOptions } from '../command.ts';
 import { UsageError } from '../failure.ts';
 import { readConfig, readInput, sayProblems } from '../input/input.ts';
 import { readSaved } from '../live/saved-text.ts';
-import { outputFormat, printValue } from '../output/output.ts';
+import { outputFormat, printValue } from '../output/format.ts';
 import { answersTo } from './answer.ts';
 import type { Answer } from './answer.ts';
 import { answerData } from './data.ts';

@@ -2,8 +2,8 @@ import type { Config } from '../../config/config.ts';
 import { readTexts } from '../../source/files.ts';
 import { readManifests } from '../../source/manifests.ts';
 import type { CommandEffects, CommandOptions } from '../command.ts';
-import { counted } from '../diff/text.ts';
 import { InputError, UsageError } from '../failure.ts';
+import { counted } from '../output/words.ts';
 import type { FoundState } from './found-state.ts';
 
 /** The state that manifests describe. Throws InputError with all problems at once unless `--keep-going`. */

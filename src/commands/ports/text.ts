@@ -1,6 +1,6 @@
 import { servicePortName } from '../../model/model.ts';
-import type { Palette } from '../diff/text.ts';
-import { textWidth, wrap } from '../output/wrap.ts';
+import type { Palette } from '../output/palette.ts';
+import { textWidth, wrap } from '../output/words.ts';
 import { isConflict } from './problems.ts';
 import type { PortProblem } from './problems.ts';
 import type { HealthCheckNodePort, NodePort, PortTable } from './table.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { version } from '../../version.ts';
-import { counted } from '../diff/text.ts';
+import { counted } from '../output/words.ts';
 import { concernList } from './concern-list.ts';
 import type { Report } from './data.ts';
 import { html, verbatim, when } from './markup.ts';

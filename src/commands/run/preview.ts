@@ -6,7 +6,8 @@ import type { CommandEffects } from '../command.ts';
 import { difference, familyDifference } from '../diff/difference.ts';
 import type { Difference, FamilyDifference } from '../diff/difference.ts';
 import { differenceText, extent } from '../diff/text.ts';
-import { palette, printValue } from '../output/output.ts';
+import { printValue } from '../output/format.ts';
+import { palette } from '../output/palette.ts';
 import { printedScript } from '../output/script.ts';
 
 /** How a dry run of the agent prints what it would do. */

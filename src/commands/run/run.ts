@@ -35,7 +35,7 @@ import { loadConfig } from '../input/input.ts';
 import { backendFor, countsPackets, iptablesVariant, openKernel } from '../live/kernel.ts';
 import type { Kernel } from '../live/kernel.ts';
 import { findLeftovers } from '../live/leftovers.ts';
-import { outputFormat } from '../output/output.ts';
+import { outputFormat } from '../output/format.ts';
 import { claimNode, initialise, settleFamily, tuneConntrack, tuneOom, usableFamilies, withCounters } from './host.ts';
 import { previewPrinter } from './preview.ts';
 import { checkPlaceOfState, clusterSource, manifestSource } from './source.ts';

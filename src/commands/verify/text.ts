@@ -1,7 +1,7 @@
 import type { Outcome } from '../../ruleset/walk-outcome.ts';
 import { addressAndPort } from '../../source/address.ts';
-import { counted } from '../diff/text.ts';
 import { pathLines, probabilityText } from '../explain/text.ts';
+import { counted } from '../output/words.ts';
 import type { PacketDifference } from './compare.ts';
 
 /** What came of walking every relevant packet through two rulesets. */

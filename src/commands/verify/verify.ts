@@ -11,7 +11,7 @@ import { desiredPrograms, livePrograms } from '../explain/programs.ts';
 import { factsOfHost, surroundings } from '../explain/surroundings.ts';
 import { readConfig, readInput, sayProblems } from '../input/input.ts';
 import type { Input } from '../input/input.ts';
-import { outputFormat, printValue } from '../output/output.ts';
+import { outputFormat, printValue } from '../output/format.ts';
 import { differingPackets, withIntentions } from './compare.ts';
 import { relevantPackets } from './packets.ts';
 import { verificationData, verificationText } from './text.ts';

@@ -1,6 +1,4 @@
-import picocolors from 'picocolors';
 import type { CommandEffects } from '../command.ts';
-import type { Palette } from '../diff/text.ts';
 import { UsageError } from '../failure.ts';
 
 /** The value of `-o`; throws UsageError for a format the command does not have. */
@@ -19,10 +17,4 @@ export async function printValue(value: unknown, format: 'json' | 'yaml', effect
   const { dump } = await import('js-yaml');
   // Absent values are left out, as JSON does.
   effects.print(dump(JSON.parse(JSON.stringify(value)), { lineWidth: -1, noRefs: true }));
-}
-
-/** Colours, or none where nobody would see them. */
-export function palette(effects: Pick<CommandEffects, 'hasColour'>): Palette {
-  const colours = picocolors.createColors(effects.hasColour);
-  return { added: colours.green, removed: colours.red, heading: colours.bold, faint: colours.dim };
 }

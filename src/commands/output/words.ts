@@ -20,3 +20,8 @@ export function wrap(text: string, first: string, indent: string): readonly stri
   }
   return [...lines, line];
 }
+
+/** `1 packet`, `2 packets`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
