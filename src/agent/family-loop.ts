@@ -223,12 +223,15 @@ export class FamilyLoop {
     const isRequested = this.#isRequested;
     this.#isRequested = false;
     try {
-      // Nobody asked for anything, and everything is as it was when nothing was left to do.
-      if (wasListed && (await this.#read(timed)) === 'as found' && !isRequested) return 'checked';
+      const isAsFound = wasListed && (await this.#read(timed)) === 'as found';
       const live = this.#live;
       if (live === undefined) throw new Error('unreachable: live rules are neither known nor read');
-      if (this.#options.isDryRun) this.#tell(model, live, timed, startedAt);
-      else await this.#write(model, live, timed, { startedAt, wasListed });
+      // Else nobody asked for anything, and everything is as it was when nothing was left to do.
+      if (!isAsFound || isRequested) {
+        if (this.#options.isDryRun) this.#tell(model, live, timed, startedAt);
+        else await this.#write(model, live, timed, { startedAt, wasListed });
+      }
+      if (this.#listAt === Infinity) this.#listWithin(this.#schedule.afterListing(timed.stages.get('list') ?? 0));
       return isRequested || timed.loads() > 0 ? 'done' : 'checked';
     } catch (error) {
       this.#isRequested ||= isRequested;
@@ -255,13 +258,11 @@ export class FamilyLoop {
     const isAsFound = text === undefined;
     const changes = isAsFound ? [] : this.#compare(timed.parse(text), fingerprint, timed);
     if (changes === undefined) return 'compared';
-    const tookMs = timed.stages.get('list') ?? 0;
     if (changes.length > 0) this.#found({ changes, writers }, touched);
     else {
       this.#verified();
-      this.#foundNothing(touched, tookMs);
+      this.#foundNothing(touched, timed.stages.get('list') ?? 0);
     }
-    if (this.#listAt === Infinity) this.#listWithin(this.#schedule.afterListing(tookMs));
     return isAsFound ? 'as found' : 'compared';
   }
 

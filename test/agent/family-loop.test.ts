@@ -346,4 +346,22 @@ describe('agent/family-loop', () => {
     await clock.advance(120_000);
     expect(mistakes).to.be.within(3, 12);
   });
+
+  it('finds unwatched drift of rules that were right when it began', async () => {
+    const first = setUp();
+    await first.start();
+    const { kernel, start, clock, drift } = setUp({ isWatched: false });
+    kernel.load(first.kernel.save());
+    await start();
+    kernel.tamper('nat', '-F KUBE-SERVICES');
+    await clock.advance(30_000);
+    expect(drift).to.have.length(1);
+  });
+
+  it('tells again and again what a dry run would do about unwatched rules', async () => {
+    const { start, clock, seen } = setUp({ isWatched: false, isDryRun: true });
+    await start();
+    await clock.advance(120_000);
+    expect(seen.plans).to.be.greaterThan(3);
+  });
 });
