@@ -351,11 +351,10 @@ export class FamilyLoop {
   /** When to read the rules after they were written. */
   #plannedReading(changes: readonly Change[], wasListed: boolean): void {
     if (this.#unremoved.size > 0) this.#listWithin(removeAgainMs);
-    if (changes.every(({ kind, object }) => kind === 'delete' && this.#unremoved.has(object))) {
-      if (wasListed) this.#verified();
-      return;
-    }
-    this.#listWithin(this.#isVerified ? this.#schedule.afterWrite() : 0);
+    const isWritten = changes.some(({ kind, object }) => kind !== 'delete' || !this.#unremoved.has(object));
+    if (!isWritten && wasListed) this.#verified();
+    else if (!this.#isVerified) this.#listWithin(0);
+    else if (isWritten) this.#listWithin(this.#schedule.afterWrite());
   }
 
   #verified(): void {

@@ -364,4 +364,16 @@ describe('agent/family-loop', () => {
     await clock.advance(120_000);
     expect(seen.plans).to.be.greaterThan(3);
   });
+
+  it('looks at rules that a failed write made doubtful when the change is taken back', async () => {
+    const { kernel, start, becomes, clock, seen } = setUp();
+    await start();
+    kernel.failure = () => 'lock-held';
+    await becomes(withEndpoints(web(), 'web', [endpoint('10.244.0.6')]));
+    const { verified } = seen;
+    await becomes(web());
+    kernel.failure = () => undefined;
+    await clock.advance(10_000);
+    expect(seen.verified).to.be.greaterThan(verified);
+  });
 });
