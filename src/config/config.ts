@@ -9,7 +9,13 @@ import { milliseconds } from './duration.ts';
 import { effectiveGates, idleGateWarnings } from './feature-gate.ts';
 import { readFlag } from './flag-type.ts';
 import type { FlagValues } from './flags.ts';
-import { effectiveConfiguration, foreignFields, modeSection, unservedFields } from './kube-proxy-configuration.ts';
+import {
+  effectiveConfiguration,
+  foreignFields,
+  modeSection,
+  paceFields,
+  unservedFields,
+} from './kube-proxy-configuration.ts';
 import type { KubeProxyConfiguration } from './kube-proxy-configuration.ts';
 import { readOwnFlags } from './own-flags.ts';
 import type { OwnFlags } from './own-flags.ts';
@@ -205,6 +211,7 @@ function fromFlags(given: ReadonlyMap<string, unknown>) {
 function oddities({ configuration, given }: ConfigurationSource): string[] {
   const foreign = foreignFields(configuration);
   const unserved = unservedFields(configuration);
+  const pace = paceFields(configuration);
   const isNftables = configuration.mode === 'nftables';
   return [
     ...idleGateWarnings(configuration.featureGates),
@@ -215,6 +222,11 @@ function oddities({ configuration, given }: ConfigurationSource): string[] {
       ? []
       : [
           `${unserved.join(', ')}: no effect; Portwright logs by -v alone, to the standard error, and serves no profiles`,
+        ]),
+    ...(pace.length === 0
+      ? []
+      : [
+          `${pace.join(', ')}: no effect; Portwright asks the API server for each kind of object once a second at most, and posts an Event each five seconds after the first 25`,
         ]),
     ...(isNftables && given.has('iptables-masquerade-bit')
       ? ['--iptables-masquerade-bit: no effect in nftables mode; set nftables.masqueradeBit in a file']

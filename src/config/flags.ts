@@ -49,25 +49,7 @@ const winning: readonly Flag[] = [
   ]),
   ...rows('Logging', { winsOverFile: true }, [
     ['v', 'level', '0', 'logging.verbosity', 'how much is logged'],
-    ['vmodule', 'vmodule', '', 'logging.vmodule', 'how much is logged by single files, pattern=N with commas'],
     ['logging-format', 'string', 'text', 'logging.format', 'text or json'],
-    ['log-flush-frequency', 'duration', '5s', 'logging.flushFrequency', 'how long log lines may wait'],
-    [
-      'log-text-split-stream',
-      'bool',
-      'false',
-      'logging.options.text.splitStream',
-      'errors to stderr, the rest to stdout (alpha)',
-    ],
-    ['log-text-info-buffer-size', 'quantity', '0', 'logging.options.text.infoBufferSize', 'buffer for stdout (alpha)'],
-    [
-      'log-json-split-stream',
-      'bool',
-      'false',
-      'logging.options.json.splitStream',
-      'errors to stderr, the rest to stdout (alpha)',
-    ],
-    ['log-json-info-buffer-size', 'quantity', '0', 'logging.options.json.infoBufferSize', 'buffer for stdout (alpha)'],
   ]),
 ];
 
@@ -90,22 +72,6 @@ const ours: readonly Flag[] = rows('Configuration', { winsOverFile: true, isOurs
 const bySettings: readonly Flag[] = [
   ...rows('Configuration', {}, [
     ['feature-gates', 'gates', '', 'featureGates', 'name=true or name=false, with commas'],
-    [
-      'kube-api-content-type',
-      'string',
-      'application/vnd.kubernetes.protobuf',
-      'clientConnection.contentType',
-      'content type of requests to the API server',
-    ],
-    ['kube-api-qps', 'float', '5', 'clientConnection.qps', 'requests per second to the API server'],
-    ['kube-api-burst', 'int32', '10', 'clientConnection.burst', 'requests at once to the API server'],
-    [
-      'config-sync-period',
-      'duration',
-      '15m0s',
-      'configSyncPeriod',
-      'how often objects of the API server are looked at again',
-    ],
     [
       'oom-score-adj',
       'int32',
@@ -226,16 +192,43 @@ const bySettings: readonly Flag[] = [
     ['bind-address-hard-fail', 'bool', 'false', 'bindAddressHardFail', 'end when an address cannot be listened on'],
     ['healthz-port', 'int32', '10256', '', 'deprecated; 0 turns /healthz off'],
     ['metrics-port', 'int32', '10249', '', 'deprecated; for a metrics address without port'],
-    ['profiling', 'bool', 'false', 'enableProfiling', 'accepted; Portwright serves no profiles'],
+  ]),
+];
+
+const idle: readonly Flag[] = [
+  ...rows('Accepted without effect', { winsOverFile: true }, [
+    ['vmodule', 'vmodule', '', 'logging.vmodule', 'has no effect: -v counts for all files'],
+    ['log-flush-frequency', 'duration', '5s', 'logging.flushFrequency', 'has no effect: log lines do not wait'],
+    ['log-text-split-stream', 'bool', 'false', 'logging.options.text.splitStream', 'has no effect'],
+    ['log-text-info-buffer-size', 'quantity', '0', 'logging.options.text.infoBufferSize', 'has no effect'],
+    ['log-json-split-stream', 'bool', 'false', 'logging.options.json.splitStream', 'has no effect'],
+    ['log-json-info-buffer-size', 'quantity', '0', 'logging.options.json.infoBufferSize', 'has no effect'],
+  ]),
+  ...rows('Accepted without effect', {}, [
+    [
+      'kube-api-content-type',
+      'string',
+      'application/vnd.kubernetes.protobuf',
+      'clientConnection.contentType',
+      'has no effect: the API server is spoken to in JSON',
+    ],
+    ['kube-api-qps', 'float', '5', 'clientConnection.qps', 'has no effect: the pace is fixed, and slower'],
+    ['kube-api-burst', 'int32', '10', 'clientConnection.burst', 'has no effect: the pace is fixed'],
+    [
+      'config-sync-period',
+      'duration',
+      '15m0s',
+      'configSyncPeriod',
+      'has no effect: what did not change is not looked at again',
+    ],
+    ['profiling', 'bool', 'false', 'enableProfiling', 'has no effect: no profiles are served'],
     [
       'show-hidden-metrics-for-version',
       'string',
       '',
       'showHiddenMetricsForVersion',
-      'show metrics that this previous minor version had',
+      'has no effect: no metrics are hidden',
     ],
-  ]),
-  ...rows('Accepted without effect', {}, [
     ['machine-id-file', 'string', '/etc/machine-id,/var/lib/dbus/machine-id', '', 'has no effect'],
     ['boot-id-file', 'string', '/proc/sys/kernel/random/boot_id', '', 'has no effect'],
     ['ipvs-sync-period', 'duration', '30s', 'ipvs.syncPeriod', 'has no effect'],
@@ -250,7 +243,7 @@ const bySettings: readonly Flag[] = [
 ];
 
 /** Every flag about what the proxy is to do: kube-proxy's, and our own. Flags of single commands are not among them. */
-export const flags: readonly Flag[] = [...winning, ...ours, ...bySettings];
+export const flags: readonly Flag[] = [...winning, ...ours, ...bySettings, ...idle];
 
 function rows(
   group: FlagGroup,

@@ -252,6 +252,12 @@ export function foreignFields(configuration: KubeProxyConfiguration): string[] {
   ];
 }
 
+/** Fields that ask for another pace of requests to the API server: ours is fixed. */
+export function paceFields({ clientConnection }: KubeProxyConfiguration): string[] {
+  const changed = changedFields(configurationFields.fields.clientConnection, clientConnection, 'clientConnection');
+  return changed.filter((path) => /\.(?:qps|burst)$/.test(path));
+}
+
 /** Fields that ask for what Portwright does not do: profiles, and logs by file or over two streams. */
 export function unservedFields(configuration: KubeProxyConfiguration): string[] {
   const { enableProfiling, logging } = configurationFields.fields;

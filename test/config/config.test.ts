@@ -484,6 +484,17 @@ describe('parseConfig', () => {
       ]);
     });
 
+    it('warns that the pace of requests is fixed, where another one than the default is asked for', async () => {
+      const warningsOf = async (connection: string) =>
+        (await parse({ config: 'f' }, `${head}clientConnection: {${connection}}`)).warnings;
+      expect(await warningsOf('qps: 5, burst: 10')).to.deep.equal([]);
+      expect(await warningsOf('qps: 0, burst: 0')).to.deep.equal([]);
+      expect(await warningsOf('qps: 50, burst: 100')).to.deep.equal([
+        'clientConnection.qps, clientConnection.burst: no effect; Portwright asks the API server for each kind of object once a second at most, and posts an Event each five seconds after the first 25',
+      ]);
+      expect((await parse({ kubeApiQps: '1.5' }, '')).warnings.join()).to.match(/^clientConnection.qps: no effect/);
+    });
+
     it('warns of a feature that is not served, where it is switched on', async () => {
       const warningsOf = async (on: boolean) =>
         (await parse({ config: 'f' }, `${head}featureGates: {NativeHistograms: ${String(on)}}`)).warnings;
