@@ -29,7 +29,7 @@ export function settleClaims(claimants: readonly Claimant[], register: ClaimRegi
   const take = (key: string, port: UnresolvedPort, what: string): boolean => {
     const owner = owners.get(key) ?? port;
     owners.set(key, owner);
-    if (owner !== port) warnings.push(lostTo(owner, port, what));
+    if (owner !== port) warnings.push(lostTo(owner, port, what, whyOf(owner, key)));
     return owner === port;
   };
   const withClusterIP = contested.toSorted(byAge).map(({ service, ports }) => ({
@@ -132,11 +132,15 @@ function remembered(service: Service, ports: readonly UnresolvedPort[]): readonl
   return ports;
 }
 
-function lostTo(owner: UnresolvedPort, loser: UnresolvedPort, what: string): Warning {
+function lostTo(owner: UnresolvedPort, loser: UnresolvedPort, what: string, why: string): Warning {
   return {
     object: `Service ${loser.namespace}/${loser.name}`,
     field: 'spec',
     reason: 'AddressTaken',
-    message: `${what}, port ${loser.port}/${loser.protocol} of ${servicePortName(loser)}, belongs to the older ${servicePortName(owner)}; it is not served here`,
+    message: `${what}, port ${loser.port}/${loser.protocol} of ${servicePortName(loser)}, belongs to ${servicePortName(owner)}, ${why}; it is not served here`,
   };
+}
+
+function whyOf(owner: UnresolvedPort, key: string): string {
+  return key === addressKey(owner, owner.clusterIP) ? 'whose cluster IP it is' : 'which came first';
 }

@@ -168,7 +168,7 @@ describe('claims of two Services to one address', () => {
       ]);
       expect(model.warnings).to.have.lengthOf(1);
       expect(model.warnings[0]).to.include({ object: 'Service default/young', reason: 'AddressTaken' });
-      expect(model.warnings[0]?.message).to.include('default/old');
+      expect(model.warnings[0]?.message).to.include('belongs to default/old:http, which came first');
     }
   });
 
@@ -189,6 +189,9 @@ describe('claims of two Services to one address', () => {
       ['owner', []],
       ['thief', []],
     ]);
+    // The thief is the older one.
+    expect(model.warnings.map(({ message }) => message)).to.have.lengthOf(1);
+    expect(model.warnings[0]?.message).to.include('belongs to default/owner:http, whose cluster IP it is');
   });
 
   it('leaves a Service out that lost its cluster IP', () => {
