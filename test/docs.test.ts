@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { expect } from 'chai';
 import { verbs } from '../src/commands/verbs.ts';
 import { flags } from '../src/config/flags.ts';
-import { codeBlocks, commandsOf, headingAnchors, inlineCode, linksOf, runsOf } from './support/markdown.ts';
+import { codeBlocks, commandsOf, headingAnchors, inlineCode, linksOf, runsOf, withGapsOf } from './support/markdown.ts';
 
 const root = join(import.meta.dirname, '..');
 const pages = markdownFiles();
@@ -48,7 +48,7 @@ describe('commands in the documents', () => {
     for (const { command, output } of runsOf(textOf(page)).filter((run) => printsTheSameEverywhere(run.command))) {
       it(`${page}: ${command}`, async () => {
         const printed = await printedBy(command);
-        expect(withoutGaps(printed, output)).to.deep.equal(output);
+        expect(withGapsOf(output, printed)).to.deep.equal(output);
       });
     }
   }
@@ -150,32 +150,4 @@ async function printed(argv: readonly string[]): Promise<readonly string[]> {
     process.chdir(before);
   }
   return text === '' ? [] : text.replace(/\n$/, '').split('\n');
-}
-
-/**
- * The lines printed, with gaps as the page has them: a line `…` stands for any lines, a line that ends with ` …` for one
- * that goes on.
- */
-function withoutGaps(lines: readonly string[], shown: readonly string[]): readonly string[] {
-  const result: string[] = [];
-  let at = 0;
-  for (const [index, line] of shown.entries()) {
-    if (line.trim() === '…') {
-      const next = shown[index + 1];
-      const found = next === undefined ? lines.length : lines.findIndex((one, place) => place >= at && fits(one, next));
-      if (found === -1) break;
-      result.push(line);
-      at = found;
-      continue;
-    }
-    const printedLine = lines[at];
-    if (printedLine === undefined) break;
-    result.push(fits(printedLine, line) ? line : printedLine);
-    at += 1;
-  }
-  return [...result, ...lines.slice(at)];
-}
-
-function fits(line: string, shown: string): boolean {
-  return shown.endsWith(' …') ? line.startsWith(shown.slice(0, -2)) : line === shown;
 }

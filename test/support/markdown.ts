@@ -52,16 +52,45 @@ export function commandsOf(lines: readonly string[]): readonly (readonly string[
   );
 }
 
-/** Commands in blocks marked `console`, with what follows them. */
-export function runsOf(page: string): readonly DocumentedRun[] {
+/** Commands in blocks marked `console`, or so, with what follows them. */
+export function runsOf(page: string, language = 'console'): readonly DocumentedRun[] {
   const runs: { command: string; output: string[] }[] = [];
-  for (const { lines } of codeBlocks(page).filter(({ language }) => language === 'console')) {
+  for (const { lines } of codeBlocks(page).filter((block) => block.language === language)) {
     for (const line of lines) {
       if (line.startsWith('$ ')) runs.push({ command: line.slice(2), output: [] });
       else runs.at(-1)?.output.push(line);
     }
   }
   return runs;
+}
+
+/**
+ * The lines printed, with gaps as the page has them: a line `…` stands for any lines, and `…` in a line for what a line
+ * has there.
+ */
+export function withGapsOf(shown: readonly string[], lines: readonly string[]): readonly string[] {
+  const result: string[] = [];
+  let at = 0;
+  for (const [index, line] of shown.entries()) {
+    if (line.trim() === '…') {
+      const next = shown[index + 1];
+      const found = next === undefined ? lines.length : lines.findIndex((one, place) => place >= at && fits(one, next));
+      if (found === -1) break;
+      result.push(line);
+      at = found;
+      continue;
+    }
+    const printedLine = lines[at];
+    if (printedLine === undefined) break;
+    result.push(fits(printedLine, line) ? line : printedLine);
+    at += 1;
+  }
+  return [...result, ...lines.slice(at)];
+}
+
+function fits(line: string, shown: string): boolean {
+  const pieces = shown.split(/ ?… ?/).map((piece) => piece.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${pieces.join('.*')}$`).test(line);
 }
 
 /** Targets of links that are no addresses on the web. */
