@@ -3,6 +3,7 @@ import { attributeName, flags, normalizeArguments } from '../config/flags.ts';
 import { formatProblem } from '../source/problem.ts';
 import { version } from '../version.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
+import { commands } from './commands.ts';
 import { InputError, UsageError } from './failure.ts';
 import { verbs } from './verbs.ts';
 import type { Verb } from './verbs.ts';
@@ -60,7 +61,7 @@ function addVerb(program: Commander, verb: Verb, effects: CommandEffects, finish
   if (verb.takes.length > 0) addConfigurationFlags(command, verb);
   command.action(async (...given: unknown[]) => {
     refuseWords(verb, command.args);
-    const run = await verb.load();
+    const run = await commands[verb.name]();
     finish(await run(commandOptions(command, given), effects));
   });
 }

@@ -1,5 +1,3 @@
-import type { Command } from './command.ts';
-
 /** An option that one command has, apart from those that many have. */
 export interface VerbOption {
   /** As commander reads it: `--suggest <n>`. */
@@ -7,9 +5,23 @@ export interface VerbOption {
   readonly help: string;
 }
 
-/** A command: its words, and the module that is loaded when it is asked for. */
+export type VerbName =
+  | 'render'
+  | 'diff'
+  | 'apply'
+  | 'run'
+  | 'cleanup'
+  | 'explain'
+  | 'ports'
+  | 'verify'
+  | 'doctor'
+  | 'report'
+  | 'help'
+  | 'completion';
+
+/** A command, in words; what it does is in commands.ts. */
 export interface Verb {
-  readonly name: string;
+  readonly name: VerbName;
   readonly summary: string;
   /** Words after the name, as commander reads them. */
   readonly words?: string;
@@ -21,7 +33,6 @@ export interface Verb {
   /** Formats of `-o` beside text, JSON and YAML. */
   readonly formats?: readonly string[];
   readonly options?: readonly VerbOption[];
-  readonly load: () => Promise<Command>;
 }
 
 /** `live`: a saved listing under the name `--live`; otherwise `--live` means the kernel. */
@@ -37,7 +48,6 @@ export const verbs: readonly Verb[] = [
     example: 'portwright render -f service.yaml --ip-family IPv4',
     exitCodes: '0; 2 when input or usage is wrong',
     takes: ['state', 'keepGoing', 'output'],
-    load: async () => (await import('./render.ts')).render,
   },
   {
     name: 'diff',
@@ -45,7 +55,6 @@ export const verbs: readonly Verb[] = [
     example: 'portwright diff -f manifests/',
     exitCodes: '0 the same; 1 something differs; 2 input or usage is wrong, or something cannot be read',
     takes: ['state', 'keepGoing', 'live', 'ruleset', 'output'],
-    load: async () => (await import('./diff/diff.ts')).diff,
   },
   {
     name: 'apply',
@@ -53,7 +62,6 @@ export const verbs: readonly Verb[] = [
     example: 'portwright apply -f manifests/ --dry-run',
     exitCodes: '0 the rules are what they should be; 2 not all of them',
     takes: ['state', 'keepGoing', 'dryRun', 'output'],
-    load: async () => (await import('./apply.ts')).apply,
   },
   {
     name: 'run',
@@ -62,7 +70,6 @@ export const verbs: readonly Verb[] = [
     exitCodes: '0 told to end; 1 cannot go on; 2 cannot start',
     takes: ['state', 'dryRun', 'output'],
     formats: ['script'],
-    load: async () => (await import('./run/run.ts')).run,
   },
   {
     name: 'cleanup',
@@ -70,7 +77,6 @@ export const verbs: readonly Verb[] = [
     example: 'portwright cleanup --dry-run',
     exitCodes: '0 nothing is left; 2 something is',
     takes: ['dryRun', 'output'],
-    load: async () => (await import('./cleanup.ts')).cleanup,
   },
   {
     name: 'explain',
@@ -85,7 +91,6 @@ export const verbs: readonly Verb[] = [
       { flags: '--in-interface <name>', help: 'where the packet comes in' },
       kernelOption,
     ],
-    load: async () => (await import('./explain/explain.ts')).explain,
   },
   {
     name: 'ports',
@@ -95,7 +100,6 @@ export const verbs: readonly Verb[] = [
     takes: ['state', 'keepGoing', 'output'],
     formats: ['wide'],
     options: [{ flags: '--suggest <count>', help: 'propose so many free ports of the static band' }],
-    load: async () => (await import('./ports/ports.ts')).ports,
   },
   {
     name: 'verify',
@@ -104,7 +108,6 @@ export const verbs: readonly Verb[] = [
     exitCodes: '0 alike, apart from what is documented; 1 not alike; 2 cannot tell',
     takes: ['state', 'keepGoing', 'output'],
     options: [{ ...kernelOption, help: 'compare the desired rules with the kernel, by walking packets' }],
-    load: async () => (await import('./verify/verify.ts')).verify,
   },
   {
     name: 'doctor',
@@ -112,7 +115,6 @@ export const verbs: readonly Verb[] = [
     example: 'portwright doctor',
     exitCodes: '0 no problem; 1 problems were found; 2 usage is wrong',
     takes: ['output'],
-    load: async () => (await import('./doctor/doctor.ts')).doctor,
   },
   {
     name: 'report',
@@ -123,7 +125,6 @@ export const verbs: readonly Verb[] = [
     options: [
       { ...kernelOption, help: "walk packets through the kernel's rules, compare them, and look at this node" },
     ],
-    load: async () => (await import('./report/report.ts')).report,
   },
   {
     name: 'help',
@@ -132,7 +133,6 @@ export const verbs: readonly Verb[] = [
     example: 'portwright help',
     exitCodes: '0; 2 when there is no such topic',
     takes: [],
-    load: async () => (await import('./help.ts')).help,
   },
   {
     name: 'completion',
@@ -141,6 +141,5 @@ export const verbs: readonly Verb[] = [
     example: 'portwright completion bash > /etc/bash_completion.d/portwright',
     exitCodes: '0; 2 when the shell is not known',
     takes: [],
-    load: async () => (await import('./completion.ts')).completion,
   },
 ];
