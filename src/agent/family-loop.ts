@@ -353,6 +353,8 @@ export class FamilyLoop {
     if (this.#unremoved.size > 0) this.#listWithin(removeAgainMs);
     const isWritten = changes.some(({ kind, object }) => kind !== 'delete' || !this.#unremoved.has(object));
     if (!isWritten && wasListed) this.#verified();
+    // What somebody else touched is read in its time, and this with it.
+    else if (this.#touched.size > 0) return;
     else if (!this.#isVerified) this.#listWithin(0);
     else if (isWritten) this.#listWithin(this.#schedule.afterWrite());
   }

@@ -376,4 +376,15 @@ describe('agent/family-loop', () => {
     await clock.advance(10_000);
     expect(seen.verified).to.be.greaterThan(verified);
   });
+
+  it('repairs contested rules seldom also while Services change all the time', async () => {
+    const { kernel, start, loop, becomes, drift } = setUp();
+    await start();
+    for (let second = 0; second < 120; second++) {
+      if ((kernel.chains('nat').get('KUBE-SERVICES')?.rules.length ?? 0) > 0) kernel.tamper('nat', '-F KUBE-SERVICES');
+      loop.foreignCommit(flushed);
+      await becomes(withEndpoints(web(), 'web', [endpoint(`10.244.0.${second % 2 === 0 ? 6 : 7}`)]));
+    }
+    expect(drift.length).to.be.within(6, 14);
+  });
 });
