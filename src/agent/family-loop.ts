@@ -317,9 +317,9 @@ export class FamilyLoop {
     this.#isUnaccounted = false;
     this.#isBehind = false;
     this.#times.apply(date());
-    this.#unremoved = new Set(
-      leftovers.length === 0 ? [] : changes.flatMap(({ kind, object }) => (kind === 'delete' ? [object] : [])),
-    );
+    const left = leftovers.length === 0 ? [] : changes.filter(({ kind }) => kind === 'delete');
+    // What was left before is still there, until a reading shows it: what is known to be live is without it.
+    this.#unremoved = new Set([...(wasListed ? [] : this.#unremoved), ...left.map(({ object }) => object)]);
     handlers.onSynced({
       ...{ model, ...written, wasListed },
       stages: timed.stages,

@@ -387,4 +387,18 @@ describe('agent/family-loop', () => {
     }
     expect(drift.length).to.be.within(6, 14);
   });
+
+  it('accuses nobody of what it could not remove, also when it has written other things since', async () => {
+    const { kernel, start, becomes, clock, drift, synced } = setUp();
+    const other = (address: string) =>
+      state([service({ clusterIP: '10.96.0.20' }, { name: 'db' })], [slice([endpoint(address)], {}, 'db')]);
+    await start();
+    const [chain = ''] = [...kernel.chains('nat').keys()].filter((name) => name.startsWith('KUBE-SVC-'));
+    kernel.tamper('nat', `-A OUTPUT -j ${chain}`);
+    await becomes(other('10.244.1.1'));
+    expect(synced.at(-1)!.leftovers).to.have.length(1);
+    await becomes(other('10.244.1.2'));
+    await clock.advance(60_000);
+    expect(drift).to.deep.equal([]);
+  });
 });
