@@ -322,26 +322,61 @@ describe('deploy', () => {
       return [...expression.matchAll(/\b(?:kubeproxy|portwright|process|rest_client)_\w+/g)].map((match) => match[0]);
     }
 
+    /** What every scraped series has: Prometheus's own, and the node by the relabelling of the PodMonitor. */
+    const labelsOfAll = ['job', 'node'];
+    // Prometheus itself makes it for each target.
+    const ownSeries = ['up'];
+
+    /** Labels by metric, as docs/metrics.md has them. */
+    function documentedLabels(): Map<string, string[]> {
+      const page = readFileSync(join(root, 'docs', 'metrics.md'), 'utf8');
+      const rows = [...page.matchAll(/^\| `(\w+)` \| \w+ \|([^|]*)\|/gm)];
+      return new Map(rows.map(([, name, labels]) => [name!, labels!.match(/\w+/g) ?? []]));
+    }
+
+    /** Those in matchers, groupings, and in texts that are filled in. */
+    function labelsIn(expression: string, texts: readonly string[]): string[] {
+      const groups = [...expression.matchAll(/\b(?:by|on|without) \(([^)]*)\)/g)].flatMap(([, list]) =>
+        list!.split(','),
+      );
+      const matched = [...expression.matchAll(/(\w+)(?:=~|!~|!=|=)"/g)].map(([, label]) => label!);
+      const filled = texts.flatMap((text) => [...text.matchAll(/\{\{ ?(?:\$labels\.)?(\w+) ?\}\}/g)]);
+      return [...groups.map((label) => label.trim()), ...matched, ...filled.map(([, label]) => label!)];
+    }
+
     it('draws and alerts on metrics that exist', async () => {
       const { series } = await known();
       const dashboard = JSON.parse(read('monitoring', 'grafana-dashboard.json')) as {
-        panels: { id: number; title: string; targets: { expr: string }[] }[];
+        panels: { id: number; title: string; targets: { expr: string; legendFormat: string }[] }[];
       };
       const rules = load(read('monitoring', 'prometheus-rule.yaml')) as {
-        spec: { groups: { rules: { expr: string; annotations: object }[] }[] };
+        spec: { groups: { rules: { expr: string; annotations: Record<string, string> }[] }[] };
       };
       const alerts = rules.spec.groups.flatMap((group) => group.rules);
-      const expressions = [
-        ...dashboard.panels.flatMap((panel) => panel.targets.map((target) => target.expr)),
-        ...alerts.map((rule) => rule.expr),
+      const questions = [
+        ...dashboard.panels.flatMap(({ targets }) => targets).map((one) => ({ ...one, texts: [one.legendFormat] })),
+        ...alerts.map(({ expr, annotations }) => ({ expr, texts: Object.values(annotations) })),
       ];
-      expect(expressions).to.have.length.above(20);
-      for (const expression of expressions) {
-        expect(metricsIn(expression), expression).not.to.deep.equal([]);
-        for (const name of metricsIn(expression)) expect([...series]).to.include(name);
+      expect(questions).to.have.length.above(20);
+      const labelsOf = documentedLabels();
+      for (const { expr, texts } of questions) {
+        const names = metricsIn(expr);
+        if (names.length === 0) expect(ownSeries).to.include(/^\w+/.exec(expr)![0]);
+        for (const name of names) expect([...series]).to.include(name);
+        const bases = names.map((name) => name.replace(/_(?:bucket|sum|count)$/, ''));
+        const labels = [...labelsOfAll, 'le', ...[...names, ...bases].flatMap((name) => labelsOf.get(name) ?? [])];
+        expect(labels, expr).to.include.members(labelsIn(expr, texts));
       }
       expect(new Set(dashboard.panels.map((panel) => panel.id)).size).to.equal(dashboard.panels.length);
       for (const rule of alerts) expect(rule.annotations).to.have.all.keys('summary', 'description');
+    });
+
+    it('tells of an overdue sync also where requests keep coming', () => {
+      const rules = load(read('monitoring', 'prometheus-rule.yaml')) as {
+        spec: { groups: { rules: { alert: string; expr: string }[] }[] };
+      };
+      const overdue = rules.spec.groups.flatMap((group) => group.rules).find(({ alert }) => alert.endsWith('Overdue'))!;
+      expect(overdue.expr).to.not.match(/time\(\) - \w+_last_queued_timestamp/);
     });
 
     it('finds the pods and the port of the DaemonSet', () => {
