@@ -33,6 +33,8 @@ const removeDirectory = () => {
   rmSync(directory, { recursive: true, force: true });
 };
 process.on('exit', removeDirectory);
+// Nobody reads any more (`| head`): the namespaces go away at the exit.
+process.stdout.on('error', () => process.exit());
 // Before the lab's own handlers, which remove the namespaces and then let the signal do its work.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, removeDirectory);
 const lab = await createLab();
