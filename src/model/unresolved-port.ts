@@ -112,17 +112,18 @@ function addressesOf(
 ): Pick<UnresolvedPort, 'externalIPs' | 'loadBalancerIPs' | 'sourceRanges' | 'sourceRangesCoverNode'> {
   const ingress = service.status?.loadBalancer?.ingress ?? [];
   const externalIPs = options.allowExternalIPs ? (service.spec.externalIPs ?? []) : [];
-  const sourceRanges = sourceRangesOf(service.spec.loadBalancerSourceRanges ?? [], options.family, warn);
+  const sourceRanges = sourceRangesOf(service, options.family, warn);
   const { nodeIP } = options;
+  const scope = { service, options, warn };
   return {
     externalIPs: shared(
-      externalIPs.flatMap((text, index) => externalAddress(text, `spec.externalIPs[${index}]`, options, warn)),
+      externalIPs.flatMap((text, index) => externalAddress(text, `spec.externalIPs[${index}]`, scope)),
     ),
     loadBalancerIPs: shared(
       ingress.flatMap(({ ip, ipMode = 'VIP' }, index) =>
         ip === undefined || ip === '' || ipMode !== 'VIP'
           ? []
-          : externalAddress(ip, `status.loadBalancer.ingress[${index}].ip`, options, warn),
+          : externalAddress(ip, `status.loadBalancer.ingress[${index}].ip`, scope),
       ),
     ),
     ...(sourceRanges === undefined ? {} : { sourceRanges }),
@@ -130,15 +131,24 @@ function addressesOf(
   };
 }
 
+interface AddressScope {
+  readonly service: Service;
+  readonly options: ModelOptions;
+  readonly warn: Warn;
+}
+
 /** The address if it is one of this family that may be served, as a list of one; else none. */
-function externalAddress(text: string, field: string, options: ModelOptions, warn: Warn): string[] {
+function externalAddress(text: string, field: string, { service, options, warn }: AddressScope): string[] {
   if (text.trim() === '') return [];
   const address = parseAddress(text);
   if (address === undefined) {
     warn(field, 'InvalidAddress', `${printable(text)} is not an IP address; it is not served`);
     return [];
   }
-  if (address.family !== options.family) return [];
+  if (address.family !== options.family) {
+    warnIfLacking(service, address.family, { field, what: `${address.text} is not served`, warn });
+    return [];
+  }
   const kind = addressKind(address.text);
   if (kind === 'loopback' || kind === 'unspecified') {
     warn(
@@ -159,11 +169,23 @@ function externalAddress(text: string, field: string, options: ModelOptions, war
   return [address.text];
 }
 
+/** Said in the family that the Service has: in the one that it lacks nothing of it is looked at. */
+function warnIfLacking(
+  service: Service,
+  family: IPFamily,
+  { field, what, warn }: { readonly field: string; readonly what: string; readonly warn: Warn },
+): void {
+  if (clusterIPOf(service, family, () => undefined) !== undefined) return;
+  const advice = `add ${family} to spec.ipFamilies, or take it out`;
+  warn(field, 'OtherFamily', `${what}: the Service has no ${family} cluster IP; ${advice}`);
+}
+
 /** Absent: everybody may come. Empty: ranges were given and not one could be read, so nobody may. */
-function sourceRangesOf(ranges: readonly string[], family: IPFamily, warn: Warn): readonly string[] | undefined {
-  const texts = ranges.map((range) => range.trim()).filter((range) => range !== '');
-  if (texts.length === 0) return undefined;
+function sourceRangesOf(service: Service, family: IPFamily, warn: Warn): readonly string[] | undefined {
+  const texts = (service.spec.loadBalancerSourceRanges ?? []).map((range) => range.trim());
+  if (texts.every((text) => text === '')) return undefined;
   const parsed = texts.flatMap((text, index) => {
+    if (text === '') return [];
     const cidr = parseCidr(text);
     const field = `spec.loadBalancerSourceRanges[${index}]`;
     if (cidr === undefined) {
@@ -177,7 +199,7 @@ function sourceRangesOf(ranges: readonly string[], family: IPFamily, warn: Warn)
     if (cidr.family === family && parseAddress(text.split('/')[0] ?? '')?.text !== cidr.address) {
       warn(field, 'MaskedSourceRange', `${printable(text)} has bits set beyond its prefix; it is read as ${cidr.text}`);
     }
-    return [cidr];
+    return [{ ...cidr, field }];
   });
   if (parsed.length === 0) {
     warn(
@@ -195,6 +217,10 @@ function sourceRangesOf(ranges: readonly string[], family: IPFamily, warn: Warn)
       `no range is of ${family}; its load balancer addresses are open to everybody`,
     );
     return undefined;
+  }
+  for (const { field, ...other } of parsed) {
+    if (other.family === family) continue;
+    warnIfLacking(service, other.family, { field, what: `${other.text} has no effect`, warn });
   }
   return own.some((cidr) => cidr.prefixLength === 0) ? undefined : own.map((cidr) => cidr.text);
 }

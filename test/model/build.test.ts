@@ -70,6 +70,43 @@ describe('the model of service ports', () => {
     expect(reasons([balanced({ loadBalancerSourceRanges: ['fd00::/8'] })])).to.include('OpenFamily');
   });
 
+  it('says once which addresses and ranges are of a family that the Service lacks', () => {
+    const single = balanced(
+      {
+        clusterIPs: ['10.96.0.10'],
+        ipFamilies: ['IPv4'],
+        externalIPs: ['198.51.100.7', 'fd00:198::7', ''],
+        loadBalancerSourceRanges: ['', '192.0.2.0/24', 'fd00:192::/64'],
+      },
+      [{ ip: '203.0.113.1' }, { ip: 'fd00:203::1' }, { ip: 'fd00:203::2', ipMode: 'Proxy' }],
+    );
+    const warningsIn = (one: Service, family: 'IPv4' | 'IPv6') => build([one], { family }).warnings;
+    expect(warningsIn(single, 'IPv6')).to.deep.equal([]);
+    expect(warningsIn(single, 'IPv4')).to.deep.equal([
+      {
+        object: 'Service default/web',
+        field: 'spec.loadBalancerSourceRanges[2]',
+        reason: 'OtherFamily',
+        message:
+          'fd00:192::/64 has no effect: the Service has no IPv6 cluster IP; add IPv6 to spec.ipFamilies, or take it out',
+      },
+      ...[
+        ['spec.externalIPs[1]', 'fd00:198::7'],
+        ['status.loadBalancer.ingress[1].ip', 'fd00:203::1'],
+      ].map(([field, address]) => ({
+        object: 'Service default/web',
+        field,
+        reason: 'OtherFamily',
+        message: `${address} is not served: the Service has no IPv6 cluster IP; add IPv6 to spec.ipFamilies, or take it out`,
+      })),
+    ]);
+    const dual = {
+      ...single,
+      spec: { ...single.spec, clusterIPs: ['10.96.0.10', 'fd00:10:96::10'], ipFamilies: ['IPv4', 'IPv6'] },
+    };
+    for (const family of ['IPv4', 'IPv6'] as const) expect(warningsIn(dual, family)).to.deep.equal([]);
+  });
+
   it('knows when a source range holds this node', () => {
     expect(first(balanced({ loadBalancerSourceRanges: ['172.18.0.0/16'] }))?.sourceRangesCoverNode).to.be.true;
     expect(first(balanced({ loadBalancerSourceRanges: ['192.0.2.0/24'] }))?.sourceRangesCoverNode).to.be.false;
