@@ -1,6 +1,6 @@
 import { CommandError } from './errors.ts';
 import type { IpFamily } from './iptables-tools.ts';
-import type { Run } from './run.ts';
+import type { Run, RunResult } from './run.ts';
 import type { RuntimeDirectory } from './runtime-directory.ts';
 
 /** A tracked UDP flow: what the client sent to, and who answers. Addresses as the kernel prints them. */
@@ -32,6 +32,8 @@ export interface Conntrack {
 /** Deletions a process. Each looks through the kernel's whole table: 15 ms on an idle host, a second on a full one. */
 const batchSize = 50;
 const batchTimeoutMs = 120_000;
+/** Attempts at a batch: the tool stops at a flow that ended between its look at the table and the deletion. */
+const batchAttempts = 10;
 
 /** By the `conntrack` tool. */
 export function createConntrack(effects: { readonly run: Run; readonly directory: RuntimeDirectory }): Conntrack {
@@ -85,7 +87,7 @@ async function deleteBatch(
   const text = deletions.map((args) => `${args.join(' ')}\n`).join('');
   const file = await effects.directory.write('conntrack', text);
   try {
-    const result = await effects.run('conntrack', ['-R', file.path], { timeoutMs: batchTimeoutMs });
+    const result = await runDeletion(effects.run, ['-R', file.path]);
     if (result.exitCode === 0 || deletedNothing(result.stderr)) return;
     if (!/Unknown|unrecognized|invalid option/i.test(result.stderr))
       throw new CommandError(result, 'deleting UDP flows');
@@ -94,8 +96,16 @@ async function deleteBatch(
   }
   // Before 1.4.7 conntrack reads no file of commands.
   for (const args of deletions) {
-    const result = await effects.run('conntrack', args);
+    const result = await runDeletion(effects.run, args);
     if (result.exitCode !== 0 && !deletedNothing(result.stderr)) throw new CommandError(result, 'deleting a UDP flow');
+  }
+}
+
+/** Goes on after flows that end by themselves; each attempt finds only what the ones before left. */
+async function runDeletion(run: Run, args: readonly string[]): Promise<RunResult> {
+  for (let attempt = 1; ; attempt += 1) {
+    const result = await run('conntrack', args, { timeoutMs: batchTimeoutMs });
+    if (attempt === batchAttempts || !result.stderr.includes("such conntrack doesn't exist")) return result;
   }
 }
 

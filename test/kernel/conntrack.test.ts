@@ -72,6 +72,19 @@ describe('tracked UDP flows', function () {
     expect(await conntrack.listUdp('IPv4')).to.deep.equal([]);
   });
 
+  it('are deleted though some of them end by themselves meanwhile, at which the tool gives up', async () => {
+    await make([flow(1000), flow(1001, 'IPv4', '3')]);
+    let ended = 0;
+    const run: Run = (tool, args, options) => {
+      ended += 1;
+      if (ended > 3) return lab.run(tool, args, options);
+      const words = "conntrack v1.4.7 (conntrack-tools): Operation failed: such conntrack doesn't exist";
+      return lab.run('sh', ['-c', 'echo "$0" >&2; exit 1', words]);
+    };
+    await createConntrack({ ...lab, run }).delete([flow(1000), flow(1001, 'IPv4', '3')]);
+    expect(await createConntrack(lab).listUdp('IPv4')).to.deep.equal([]);
+  });
+
   it('stay when they go elsewhere, or somebody else answers', async () => {
     await make([flow(1000)]);
     const conntrack = createConntrack(lab);
