@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { cidrContains } from '../../source/address.ts';
 import type { Credentials } from '../../source/kubernetes/credentials.ts';
+import { placeOfState } from '../input/place.ts';
 import { fine } from './finding.ts';
 import type { Finding, Sight } from './finding.ts';
 
@@ -9,16 +10,10 @@ const patienceMs = 5_000;
 /** Whether the API server answers, and by a way that does not need our own rules. Nothing when none was named. */
 export async function checkApi(sight: Sight): Promise<readonly Finding[]> {
   const { config, env } = sight;
-  const isInside = env['KUBERNETES_SERVICE_HOST'] !== undefined;
-  if (config.kubeconfig === undefined && config.master === undefined && !isInside) return [];
+  if (placeOfState({ filenames: [] }, config, env) === undefined) return [];
   const { loadCredentials } = await import('../../source/kubernetes/credentials.ts');
   try {
-    const { kubeconfig, master } = config;
-    const connection = {
-      ...(kubeconfig === undefined ? {} : { kubeconfig }),
-      ...(master === undefined ? {} : { master }),
-    };
-    const credentials = loadCredentials(connection, { env });
+    const credentials = loadCredentials(config, { env });
     return [await wayFinding(sight, credentials), await answerFinding(credentials)];
   } catch (error) {
     return [

@@ -1,10 +1,10 @@
-import type { Config } from '../../config/config.ts';
 import { ownFiles } from '../../kernel/files.ts';
 import { createRun } from '../../kernel/run.ts';
 import { createToolPaths } from '../../kernel/tool-paths.ts';
 import type { CommandEffects, CommandOptions } from '../command.ts';
 import { UsageError } from '../failure.ts';
 import { readConfig, readInput, sayProblems } from '../input/input.ts';
+import { placeOfState } from '../input/place.ts';
 import { readSaved } from '../live/saved-text.ts';
 import { outputFormat, printValue } from '../output/format.ts';
 import { answersTo } from './answer.ts';
@@ -30,7 +30,7 @@ export async function explain(options: CommandOptions, effects: CommandEffects):
   const isLive = options.own['live'] === true;
   const hasRules = saved !== undefined || isLive;
   // Rules that exist can be walked without knowing the Services; names and reasons are then fewer.
-  const isStateless = hasRules && !namesState(options, effects, config);
+  const isStateless = hasRules && placeOfState(options, config, effects.env) === undefined;
   if (saved !== undefined && isStateless && config.nodeAddresses === undefined)
     effects.say('note: without -f or --node-addresses the addresses of this host are taken for those of the node');
   const facts = isLive ? factsOfHost(run) : undefined;
@@ -56,15 +56,6 @@ export async function explain(options: CommandOptions, effects: CommandEffects):
 function textOption({ own }: CommandOptions, name: string): string | undefined {
   const value = own[name];
   return typeof value === 'string' ? value : undefined;
-}
-
-function namesState(options: CommandOptions, effects: CommandEffects, config: Config): boolean {
-  return (
-    options.filenames.length > 0 ||
-    config.kubeconfig !== undefined ||
-    config.master !== undefined ||
-    effects.env['KUBERNETES_SERVICE_HOST'] !== undefined
-  );
 }
 
 async function printAnswers(

@@ -1,10 +1,11 @@
 import { hostname } from 'node:os';
+import { systemClock } from '../../agent/runner.ts';
 import type { Config } from '../../config/config.ts';
 import { nodeName } from '../../config/node.ts';
 import { createClusterSource } from '../../source/kubernetes/cluster.ts';
 import type { ClusterSource } from '../../source/kubernetes/cluster.ts';
 import { loadCredentials } from '../../source/kubernetes/credentials.ts';
-import type { Clock, Effects } from '../../source/kubernetes/effects.ts';
+import type { Effects } from '../../source/kubernetes/effects.ts';
 import { createClient } from '../../source/kubernetes/request.ts';
 import type { ClusterState } from '../../source/objects.ts';
 import type { CommandEffects } from '../command.ts';
@@ -16,26 +17,21 @@ const patienceMs = 30_000;
 
 /** One snapshot of a cluster. Throws TroubleError when it cannot be had. */
 export async function clusterState(config: Config, effects: CommandEffects): Promise<FoundState> {
-  const clock = systemClock();
-  const sourceEffects: Effects = { clock, random: Math.random, log: silent };
-  const connection = {
-    ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
-    ...(config.master === undefined ? {} : { master: config.master }),
-  };
-  const client = createClient(loadCredentials(connection, { env: effects.env }), sourceEffects);
+  const sourceEffects: Effects = { clock: systemClock, random: Math.random, log: silent };
+  const client = createClient(loadCredentials(config, { env: effects.env }), sourceEffects);
   const source = createClusterSource({ client, nodeName: nodeName(config, [], hostname()) }, sourceEffects);
   try {
     source.start();
-    return { state: await firstSnapshot(source, clock), nodes: [], problems: [], warnings: [] };
+    return { state: await firstSnapshot(source), nodes: [], problems: [], warnings: [] };
   } finally {
     await source.stop();
     client.close();
   }
 }
 
-async function firstSnapshot(source: ClusterSource, clock: Clock): Promise<ClusterState> {
+async function firstSnapshot(source: ClusterSource): Promise<ClusterState> {
   return new Promise((resolve, reject) => {
-    const giveUp = clock.after(patienceMs, () => {
+    const giveUp = systemClock.after(patienceMs, () => {
       reject(
         new TroubleError(`the API server did not tell its state within ${patienceMs / 1000} s: ${complaints(source)}`),
       );
@@ -54,18 +50,6 @@ async function firstSnapshot(source: ClusterSource, clock: Clock): Promise<Clust
 function complaints(source: ClusterSource): string {
   const missing = [...source.status()].filter(([, status]) => !status.isSynced);
   return missing.map(([resource, { lastError }]) => `${resource}: ${lastError ?? 'no answer'}`).join('; ');
-}
-
-function systemClock(): Clock {
-  return {
-    now: () => performance.now(),
-    after: (delayMs, callback) => {
-      const timer = setTimeout(callback, delayMs);
-      return () => {
-        clearTimeout(timer);
-      };
-    },
-  };
 }
 
 const silent: Effects['log'] = { info: ignore, warn: ignore, debug: ignore };

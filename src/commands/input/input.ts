@@ -12,6 +12,7 @@ import type { Problem } from '../../source/problem.ts';
 import type { CommandEffects, CommandOptions } from '../command.ts';
 import { UsageError } from '../failure.ts';
 import type { FoundState } from './found-state.ts';
+import { placeOfState } from './place.ts';
 
 /** All that a command which needs a state starts from. */
 export interface Input {
@@ -100,13 +101,12 @@ function warnOfFlagsOfRun({ writeConfigTo, cleanup, initOnly }: Config, effects:
 }
 
 async function readState(options: CommandOptions, effects: CommandEffects, config: Config): Promise<FoundState> {
-  const hasCluster = config.kubeconfig !== undefined || config.master !== undefined;
-  if (options.filenames.length > 0) {
-    if (hasCluster) throw new UsageError('-f and --kubeconfig or --master: the state can only come from one of them');
+  const place = placeOfState(options, config, effects.env);
+  if (place === 'manifests') {
     const { manifestState } = await import('./manifest-state.ts');
     return manifestState(options, effects, config);
   }
-  if (!hasCluster && effects.env['KUBERNETES_SERVICE_HOST'] === undefined) {
+  if (place === undefined) {
     throw new UsageError(
       'no state: give manifests with -f PATH, or a cluster with --kubeconfig PATH or --master URL (inside a cluster neither is needed)',
     );

@@ -10,6 +10,7 @@ import { formatProblem } from '../../source/problem.ts';
 import type { ApiClient, ApiRequest } from '../../source/kubernetes/request.ts';
 import type { CommandEffects, CommandOptions } from '../command.ts';
 import { UsageError } from '../failure.ts';
+import { placeOfState } from '../input/place.ts';
 
 /** Where an agent's state comes from, and where its Events go. */
 export interface RunSource {
@@ -30,12 +31,9 @@ export interface RunSourceEffects {
 
 /** Refuses a command line that names no place for state, or two. Throws UsageError. */
 export function checkPlaceOfState(options: CommandOptions, config: Config, env: CommandEffects['env']): void {
-  const hasCluster = config.kubeconfig !== undefined || config.master !== undefined;
-  if (options.filenames.length > 0 && hasCluster) {
-    throw new UsageError('-f and --kubeconfig or --master: the state can only come from one of them');
-  }
+  const place = placeOfState(options, config, env);
   if (options.filenames.includes('-')) throw new UsageError('-f -: standard input cannot be watched');
-  if (options.filenames.length === 0 && !hasCluster && env['KUBERNETES_SERVICE_HOST'] === undefined) {
+  if (place === undefined) {
     throw new UsageError(
       'no state: give manifests to watch with -f DIR, or a cluster with --kubeconfig PATH or --master URL (inside a cluster neither is needed)',
     );
@@ -81,11 +79,7 @@ export async function clusterSource(config: Config, nodeName: string, run: RunSo
   const { loadCredentials } = await import('../../source/kubernetes/credentials.ts');
   const { createEventRecorder } = await import('../../source/kubernetes/events.ts');
   const { createClient } = await import('../../source/kubernetes/request.ts');
-  const connection = {
-    ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
-    ...(config.master === undefined ? {} : { master: config.master }),
-  };
-  const credentials = loadCredentials(connection, { env: effects.env });
+  const credentials = loadCredentials(config, { env: effects.env });
   const { server, proxy } = credentials;
   if (proxy !== undefined) {
     logger.info('the API server is reached through a proxy', { server: server.host, proxy: proxy.host });
