@@ -8,7 +8,7 @@ import type { Backend } from './backend.ts';
 import { coldStartStages, renderInPieces } from './cold-start.ts';
 import { rulesInFront } from './drift.ts';
 import type { Drift, RulesInFront } from './drift.ts';
-import { touchedObjects } from './foreign-commit.ts';
+import { touchedObjects, unknownObject } from './foreign-commit.ts';
 import type { Writer } from './foreign-commit.ts';
 import { ListingSchedule } from './listing-schedule.ts';
 import type { SyncStage } from './metrics.ts';
@@ -157,7 +157,9 @@ export class FamilyLoop {
   /** Commits may have been missed. */
   readAgain(): void {
     // The first sync reads in any case, and a reading that has not begun will see everything.
-    if (this.#hasBegun && !this.#isAboutToRead) this.#listWithin(0);
+    if (!this.#hasBegun || this.#isAboutToRead) return;
+    this.#touched.add(unknownObject);
+    this.#listWithin(Math.max(0, this.#fruitlessUntil - this.#options.clock.now()));
   }
 
   /** Somebody else changed rules in the kernel. */
@@ -292,6 +294,8 @@ export class FamilyLoop {
     if (touched.length === 0 || now - this.#fruitlessUntil > peaceMs) this.#fruitless = 0;
     if (touched.length > 0) this.#fruitless += 1;
     this.#fruitlessUntil = now + tookMs * Math.min(Math.max(0, this.#fruitless - 3), 10);
+    // Also what was committed while we read waits.
+    if (this.#touched.size > 0) this.#listAt = Math.max(this.#listAt, this.#fruitlessUntil);
   }
 
   #tell(model: ProxyModel, live: Ruleset, timed: TimedBackend, startedAt: number): void {

@@ -9,7 +9,7 @@ export interface Writer {
 }
 
 /** Stands for objects that a commit touched and that are not told. */
-const unknownObject = '*';
+export const unknownObject = '*';
 
 const kernelFamilies: Readonly<Record<IPFamily, string>> = { IPv4: 'ip', IPv6: 'ip6' };
 const iptablesTables = ['nat', 'filter'];

@@ -401,4 +401,38 @@ describe('agent/family-loop', () => {
     await clock.advance(60_000);
     expect(drift).to.deep.equal([]);
   });
+
+  for (const { title, tell } of [
+    {
+      title: 'commits that changed nothing',
+      tell: (loop: FamilyLoop) => {
+        loop.foreignCommit(flushed);
+      },
+    },
+    {
+      title: 'commits that may have been missed',
+      tell: (loop: FamilyLoop) => {
+        loop.readAgain();
+      },
+    },
+  ]) {
+    it(`spends a small part of its time on reading for ${title}`, async () => {
+      const kernel = new FakeKernel();
+      const clock = new FakeClock();
+      const backend = kernel.backend();
+      const listing = async (known?: string) => {
+        await new Promise<void>((resolve) => clock.after(500, resolve));
+        return await backend.listing(known);
+      };
+      const { start, loop } = setUp({ kernel, clock, backend: { ...backend, listing } });
+      await start();
+      await clock.advance(5_000);
+      const { lists } = kernel;
+      for (let tenth = 0; tenth < 600; tenth++) {
+        tell(loop);
+        await clock.advance(100);
+      }
+      expect(kernel.lists - lists).to.be.within(5, 24);
+    });
+  }
 });
