@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { commandLine, toolEnvironment, type CommandOptions } from './run.ts';
+import { commandLine, toolDirectory, toolEnvironment, type CommandOptions } from './run.ts';
 import { startChild } from './start.ts';
 import { missingTool } from './tool-paths.ts';
 
@@ -36,6 +36,7 @@ export function createFollow(options: CommandOptions): Follow {
     const started = startChild(() =>
       execa(file, rest, {
         reject: false,
+        cwd: toolDirectory,
         buffer: false,
         stdin: 'ignore',
         env: toolEnvironment(options),

@@ -58,6 +58,9 @@ const pipeGraceMs = 2_000;
 const maxStdoutLength = 500_000_000;
 const maxStderrLength = 4_000_000;
 
+/** Always there; the directory that we were started in can be removed while we run, and no tool starts in it then. */
+export const toolDirectory = '/';
+
 /** The only place that starts short-lived processes. */
 export function createRun(options: CommandOptions): Run {
   return async (tool, args, runOptions = {}) => {
@@ -69,6 +72,7 @@ export function createRun(options: CommandOptions): Run {
     const started = startChild(() =>
       execa(file, rest, {
         reject: false,
+        cwd: toolDirectory,
         stdin: 'ignore',
         // execa passes any open file on; its types know the first of them.
         stdout: (runOptions.stdoutFd as 3 | undefined) ?? 'pipe',

@@ -1,6 +1,6 @@
 import { lstat, mkdir, open, readdir, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { RuntimeFileError } from './errors.ts';
 
 /** A directory only we can read, on tmpfs where there is one, for scripts and the lock of our appliers. */
@@ -26,7 +26,7 @@ let counter = 0;
 
 /** Opens `path`, or the first that can be made of /run/portwright, $XDG_RUNTIME_DIR/portwright and one in the temporary directory. */
 export async function openRuntimeDirectory(path?: string): Promise<RuntimeDirectory> {
-  const directory = path === undefined ? await firstUsable(defaultPaths()) : await makePrivate(path);
+  const directory = path === undefined ? await firstUsable(defaultPaths()) : await makePrivate(resolve(path));
   await sweep(directory);
   const ensure = async () => {
     await makePrivate(directory);
@@ -51,7 +51,7 @@ function defaultPaths(): readonly string[] {
   return [
     ...(user === 0 ? ['/run/portwright'] : []),
     ...(session === undefined || session === '' ? [] : [join(session, 'portwright')]),
-    join(tmpdir(), `portwright-${user}`),
+    resolve(tmpdir(), `portwright-${user}`),
   ];
 }
 

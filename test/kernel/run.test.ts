@@ -140,6 +140,18 @@ describe('running a tool', function () {
     expect(result.stderr).to.not.equal('');
   });
 
+  it('starts a tool also when the directory that we were started in is gone', async () => {
+    const [before, gone] = [process.cwd(), join(directory, 'gone')];
+    await mkdir(gone);
+    process.chdir(gone);
+    await rm(gone, { recursive: true });
+    try {
+      expect(await run('pwd', [])).to.include({ exitCode: 0, stdout: '/\n' });
+    } finally {
+      process.chdir(before);
+    }
+  });
+
   it('reads no input, so that a tool which ends early breaks nothing', async () => {
     await shim('reads', 'cat; echo end');
     expect((await run('reads', [])).stdout).to.equal('end\n');

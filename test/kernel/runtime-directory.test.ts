@@ -14,7 +14,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { RuntimeFileError } from '../../src/kernel/errors.ts';
 import { openNamelessFile } from '../../src/kernel/nameless-file.ts';
 import { openRuntimeDirectory } from '../../src/kernel/runtime-directory.ts';
@@ -56,6 +56,11 @@ describe('the runtime directory', () => {
     await chmod(parent, 0o777);
     expect((await openRuntimeDirectory(parent)).path).to.equal(join(parent, 'portwright'));
     expect((await lstat(parent)).mode & 0o777).to.equal(0o777);
+  });
+
+  it('has a path that tools understand wherever they are started', async () => {
+    const path = join(parent, 'a');
+    expect((await openRuntimeDirectory(relative(process.cwd(), path))).path).to.equal(path);
   });
 
   it('is not a link that somebody laid', async () => {
