@@ -188,6 +188,8 @@ function hintFor(text: string, reason: string, line = ''): { hint?: string } {
   if (text.includes('{{'))
     return { hint: 'this is a Helm template: render it first, for instance with `helm template`' };
   if (!looksLikeJson(text) && /^ *\t/.test(line)) return { hint: 'YAML is indented with blanks, never with tabs' };
+  if (reason.includes('duplicated') && /^(?:apiVersion|kind|metadata|spec):/.test(line))
+    return { hint: 'a line of three dashes, ---, separates one object from the next' };
   if (!reason.includes('indentation')) return {};
   const field = /^\s*(?:- )?(port|targetPort|nodePort|protocol|name)\s*:/.exec(line)?.[1];
   return field === undefined

@@ -142,6 +142,7 @@ describe('YAML', () => {
 
   const hints: readonly (readonly [string, string, RegExp])[] = [
     ['a tab', 'a:\n\tb: 1\n', /never with tabs/],
+    ['two objects without a line between', 'kind: Service\nspec: {}\nkind: Service\n', /three dashes, ---, separates/],
     ['a template that was not rendered', 'a: {{ .Values.a }}: 1\n{{- end }}\n', /Helm template/],
   ];
   for (const [what, broken, hint] of hints) {
