@@ -74,10 +74,15 @@ export function createFollow(options: CommandOptions): Follow {
 }
 
 function neverStarted(handlers: FollowHandlers, reason: Promise<string>): Following {
+  let isStopped = false;
   void reason.then((words) => {
-    handlers.onEnd(words);
+    if (!isStopped) handlers.onEnd(words);
   });
-  return { stop: () => undefined };
+  return {
+    stop: () => {
+      isStopped = true;
+    },
+  };
 }
 
 interface TextStream {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CommandError, isMissing } from '../../src/kernel/errors.ts';
+import { createFollow } from '../../src/kernel/follow.ts';
 import { openNamelessFile } from '../../src/kernel/nameless-file.ts';
 import { createRun, type Run } from '../../src/kernel/run.ts';
 import { createToolPaths } from '../../src/kernel/tool-paths.ts';
@@ -76,6 +77,14 @@ describe('running a tool', function () {
       .and.to.contain(directory)
       .and.to.contain('/usr/sbin');
     expect(isMissing(new CommandError(result, 'reading'))).to.equal(true);
+  });
+
+  it('says nothing of a tool that never started to who does not wait for it any more', async () => {
+    const reasons: string[] = [];
+    const follow = createFollow({ paths: createToolPaths(directory) });
+    follow('no-such-tool', [], { onLine: () => undefined, onEnd: (reason) => reasons.push(reason) }).stop();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(reasons).to.deep.equal([]);
   });
 
   it('says so too for a tool that another is started through', async () => {
