@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { RuntimeFileError } from './errors.ts';
 import type { Printed } from './printed.ts';
-import type { RuntimeDirectory } from './runtime-directory.ts';
+import { scriptName, type RuntimeDirectory } from './runtime-directory.ts';
 
 /** A file that no directory names: it is gone with the last process that has it open. */
 export interface NamelessFile extends Printed {
@@ -12,16 +12,11 @@ export interface NamelessFile extends Printed {
   close(): Promise<void>;
 }
 
-let counter = 0;
-
 /** Throws RuntimeFileError, and so does what is read from it where there was no room for all that was written. */
 export async function openNamelessFile(directory: Pick<RuntimeDirectory, 'path' | 'ensure'>): Promise<NamelessFile> {
   await directory.ensure();
-  // A name that is swept away later, should we end before it is taken off.
-  const path = join(directory.path, `script-${process.pid}-nameless-${counter++}`);
   try {
-    const file = await open(path, 'wx+', 0o600);
-    await rm(path);
+    const file = await openWithoutName(join(directory.path, scriptName('nameless')));
     let wholeSize: Promise<number> | undefined;
     const size = () => (wholeSize ??= sizeOfWhole(file, directory.path));
     return {
@@ -39,6 +34,18 @@ export async function openNamelessFile(directory: Pick<RuntimeDirectory, 'path' 
     };
   } catch (error) {
     throw new RuntimeFileError(`cannot make a file in ${directory.path}: ${(error as Error).message}`, error);
+  }
+}
+
+async function openWithoutName(path: string): Promise<FileHandle> {
+  const file = await open(path, 'wx+', 0o600);
+  try {
+    // The name is one that is swept away later, should we end before it is taken off.
+    await rm(path);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
   }
 }
 

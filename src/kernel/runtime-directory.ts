@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readdir, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -22,7 +23,14 @@ export interface ScriptFile {
 }
 
 const staleAfterMs = 600_000;
+/** Not the process number alone: in a container it is that of the killed one before, whose scripts may lie there. */
+const ourMark = `${process.pid}-${randomBytes(4).toString('hex')}`;
 let counter = 0;
+
+/** A name that no other file has, and that is swept away later when we cannot do it. */
+export function scriptName(purpose: string): string {
+  return `script-${ourMark}-${counter++}-${purpose}`;
+}
 
 /** Opens `path`, or the first that can be made of /run/portwright, $XDG_RUNTIME_DIR/portwright and one in the temporary directory. */
 export async function openRuntimeDirectory(path?: string): Promise<RuntimeDirectory> {
@@ -36,7 +44,7 @@ export async function openRuntimeDirectory(path?: string): Promise<RuntimeDirect
     ensure,
     write: async (name, text) => {
       await ensure();
-      return writeWhole(join(directory, `script-${process.pid}-${counter++}-${name}`), text);
+      return writeWhole(join(directory, scriptName(name)), text);
     },
     link: async (group, name, target) => {
       await ensure();

@@ -13,6 +13,8 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
+import promises from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { RuntimeFileError } from '../../src/kernel/errors.ts';
@@ -85,6 +87,19 @@ describe('the runtime directory', () => {
     expect(one.path).to.not.equal(two.path);
   });
 
+  it('gives a script another file than a killed process of the same number did', async () => {
+    const load = async (copy: string) => {
+      // A copy of the module begins as a new process does, with nothing counted yet.
+      const module = `../../src/kernel/runtime-directory.ts?${copy}`;
+      return ((await import(module)) as { openRuntimeDirectory: typeof openRuntimeDirectory }).openRuntimeDirectory;
+    };
+    for (const copy of ['killed', 'restarted']) {
+      const directory = await (await load(copy))(join(parent, 'x'));
+      await directory.write('nft', copy);
+    }
+    expect(await readdir(join(parent, 'x'))).to.have.lengthOf(2);
+  });
+
   it('is swept of what a killed process left, not of what is in use', async () => {
     const path = join(parent, 'x');
     const directory = await openRuntimeDirectory(path);
@@ -112,6 +127,19 @@ describe('the runtime directory', () => {
     await rm(path, { recursive: true });
     await symlink(tmpdir(), path);
     expect(await rejection(directory.write('nft', '1'))).to.be.instanceOf(RuntimeFileError);
+  });
+
+  it('holds no file open that it cannot take the name off', async () => {
+    const directory = await openRuntimeDirectory(join(parent, 'a'));
+    const open = async () => (await readdir('/proc/self/fd')).length;
+    const [before, { rm: remove }] = [await open(), promises];
+    promises.rm = () => Promise.reject(new Error('EIO: i/o error, unlink'));
+    syncBuiltinESMExports();
+    const error = await rejection(openNamelessFile(directory));
+    promises.rm = remove;
+    syncBuiltinESMExports();
+    expect((error as Error).message).to.include('EIO');
+    expect(await open()).to.equal(before);
   });
 
   it('has links that lead to where a tool is now', async () => {
