@@ -86,6 +86,14 @@ describe('cluster source: a server that misbehaves when it lists', () => {
       });
     }
 
+    it('says each trouble of an outage once, whatever it tries', async () => {
+      server.misbehave({ fault: { kind: 'html' } });
+      lab = createClusterLab(server);
+      lab.source.start();
+      await lab.clock.run(120_000, { stepMs: 500 });
+      expect(lab.lines.filter((line) => line.startsWith('warn') && line.includes('"services"'))).to.have.length(2);
+    });
+
     it('is never asked more than once a second for a resource, and less and less often', async () => {
       server.misbehave({ fault: { kind: 'status', code: 500 } });
       lab = createClusterLab(server);

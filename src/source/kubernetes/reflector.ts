@@ -36,6 +36,8 @@ const healthyMs = 10_000;
 const initialSilenceMs = 15_000;
 /** How often a missing optional resource is asked for. */
 const absentRetryMs = 300_000;
+/** So many different errors of one time of trouble are worth a line. */
+const mostTold = 10;
 /** More than this many objects, and more than half of all, do not vanish without a second look. */
 const doubtfulLoss = 10;
 
@@ -66,6 +68,8 @@ export class Reflector<T extends StoredObject> {
   #failingSince: number | undefined;
   #lastEventAt: number | undefined;
   #lastError: string | undefined;
+  /** What was said since it fails. */
+  readonly #told = new Set<string>();
   #lists = 0;
   #events = 0;
 
@@ -309,6 +313,7 @@ export class Reflector<T extends StoredObject> {
     });
     this.#failingSince = undefined;
     this.#lastError = undefined;
+    this.#told.clear();
   }
 
   #noteEnd(end: WatchEnd): void {
@@ -348,7 +353,8 @@ export class Reflector<T extends StoredObject> {
   /** One line when trouble begins or becomes another trouble, not one for each try. */
   #report(error: unknown): void {
     const message = printable(error instanceof Error ? error.message : String(error));
-    const isNews = this.#failingSince === undefined || message !== this.#lastError;
+    const isNews = !this.#told.has(message) && this.#told.size < mostTold;
+    if (isNews) this.#told.add(message);
     this.#failingSince ??= this.#effects.clock.now();
     this.#lastError = message;
     const fields = { resource: this.#resource.name, error: message };
