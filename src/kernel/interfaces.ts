@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os';
+import { CommandError } from './errors.ts';
 import type { Run } from './run.ts';
 import type { IpFamily } from './iptables-tools.ts';
 
@@ -12,11 +13,15 @@ export interface HostAddress {
 }
 
 /**
- * Every address of every interface, whatever its state, sorted by interface and address. Where `ip` is missing:
- * those that the system library tells, which leaves out interfaces that are down.
+ * Every address of every interface, whatever its state, sorted by interface and address. Where `ip` is missing or too
+ * old: those that the system library tells, which leaves out interfaces that are down. Throws CommandError when `ip` is
+ * there and did not come to its end.
  */
 export async function hostAddresses(run: Run): Promise<readonly HostAddress[]> {
   const result = await run('ip', ['-j', 'address', 'show']);
+  if (!result.isMissing && (result.exitCode === undefined || result.isTruncated)) {
+    throw new CommandError(result, 'reading the addresses of this host with ip');
+  }
   const addresses = result.exitCode === 0 ? parseAddresses(result.stdout) : libraryAddresses();
   return addresses.toSorted((a, b) => compare(a.interfaceName, b.interfaceName) || compare(a.address, b.address));
 }
