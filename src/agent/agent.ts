@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { checkSanity } from '../config/sanity.ts';
 import type { Conntrack } from '../kernel/conntrack.ts';
+import type { ListeningSocket, SocketQuery } from '../kernel/listening-sockets.ts';
 import type { Monitor, MonitorHandlers } from '../kernel/monitor.ts';
 import type { Logger } from '../log.ts';
 import { rateLimited } from '../log.ts';
@@ -26,6 +27,7 @@ import { serviceStatuses } from './service-status.ts';
 import type { ServiceStatus } from './service-status.ts';
 import type { StaleFlow } from './stale-flows.ts';
 import { fewOf } from './sync-report.ts';
+import { TakenNodePorts } from './taken-node-ports.ts';
 import { unheardLoads } from './unheard-loads.ts';
 import { WarningReports } from './warning-reports.ts';
 
@@ -64,6 +66,8 @@ export interface AgentEffects {
   readonly watchHost: (onAddresses: (addresses: readonly string[]) => void) => { stop(): void };
   readonly tracksLiberally: () => Promise<boolean>;
   readonly conntrack: Conntrack;
+  /** The sockets of this host that are wanted. */
+  readonly listeners: (isWanted: NonNullable<SocketQuery['isWanted']>) => Promise<readonly ListeningSocket[]>;
   /** What follows once a family's rules stand for the first time; gives what did not work, in words. */
   readonly settle: (backend: Backend, model: ProxyModel) => Promise<readonly string[]>;
   /** Of a dry run: what would be changed. */
@@ -91,6 +95,7 @@ export class Agent {
   readonly #quietLogger: Logger;
   readonly #models: NodeModels;
   readonly #warnings = new WarningReports();
+  readonly #takenPorts: TakenNodePorts;
   readonly #memory: IdleMemory;
   readonly #parts: readonly Part[];
   #monitor: Monitor | undefined;
@@ -106,6 +111,18 @@ export class Agent {
     this.#memory = new IdleMemory(options.clock);
     this.#models = new NodeModels(options.config, options.nodeName, (lost) => {
       options.logger.warn('the Node lost what rules go by; they stay as they are until it has it again', { lost });
+    });
+    this.#takenPorts = new TakenNodePorts({
+      clock: options.clock,
+      listeners: options.effects.listeners,
+      hostAddresses: () => this.#models.hostAddresses,
+      state: () => options.source.snapshot(),
+      onLooked: (model) => {
+        this.#tellWarnings(model);
+      },
+      onError: (error) => {
+        this.#quietLogger.warn('it cannot be seen who listens on node ports', { error });
+      },
     });
     this.#parts = options.families.map((family) => this.#partOf(family));
   }
@@ -136,11 +153,12 @@ export class Agent {
   async stop(): Promise<void> {
     for (const stop of this.#stoppers) stop();
     this.#memory.stop();
-    await Promise.all(
-      this.#parts.map(async ({ loop, flows, healthServers }) => {
+    await Promise.all([
+      this.#takenPorts.stop(),
+      ...this.#parts.map(async ({ loop, flows, healthServers }) => {
         await Promise.all([loop.stop(), flows.stop(), healthServers.close()]);
       }),
-    );
+    ]);
     await this.#options.source.stop();
   }
 
@@ -164,6 +182,7 @@ export class Agent {
         this.#synced(part, synced);
       },
       onPlan: (model, plan, tookMs) => {
+        this.#takenPorts.written(model);
         this.#tellWarnings(model);
         effects.onPlan(model, plan, tookMs);
       },
@@ -307,6 +326,7 @@ export class Agent {
 
   #synced(part: Part, { model }: Synced): void {
     this.#memory.worked();
+    this.#takenPorts.written(model);
     this.#tellWarnings(model);
     part.flows.written(model);
     part.healthServers.update(serviceHealthChecks(model), serviceHealthAddresses(model)).catch((error: unknown) => {
@@ -328,19 +348,26 @@ export class Agent {
   }
 
   #tellWarnings(model: ProxyModel): void {
-    const { logger, events, metrics, source } = this.#options;
-    const fresh = this.#warnings.update(model.family, model.warnings);
+    const { logger, events, metrics, source, nodeName } = this.#options;
+    const all = [...model.warnings, ...this.#takenPorts.warnings(model.family)];
+    const fresh = this.#warnings.update(model.family, all);
     if (fresh === undefined) return;
     metrics.warnings(this.#warnings.byReason());
     for (const { object, field, reason, message } of fresh.slice(0, maxWarningLines)) {
-      logger.warn('part of an object is ignored', { object, field, reason, message });
-      const regarding = warnedSubject(object, source.snapshot()) ?? nodeSubject(this.#options.nodeName);
-      events.record({ regarding, type: 'Warning', reason, action: 'SyncRules', note: `${field}: ${message}` });
+      logger.warn('an object needs a look', { object, field, reason, message });
+      const regarding = warnedSubject(object, source.snapshot()) ?? nodeSubject(nodeName);
+      events.record({
+        regarding,
+        type: 'Warning',
+        reason,
+        action: 'SyncRules',
+        note: `node ${nodeName}: ${field}: ${message}`,
+      });
     }
     const rest = fresh.slice(maxWarningLines);
     if (rest.length > 0) {
       const objects = fewOf(rest.map(({ object }) => object));
-      logger.warn('parts of more objects are ignored; /services names each', { count: rest.length, objects });
+      logger.warn('more objects need a look; /services names each', { count: rest.length, objects });
     }
   }
 

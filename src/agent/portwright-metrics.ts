@@ -53,7 +53,7 @@ export function registerPortwrightMetrics(
       labelNames: ['ip_family'] as const,
     }),
     warnings: new prom.Gauge({
-      ...named('warnings', 'Fields of objects that are ignored at present, by reason.'),
+      ...named('warnings', 'Warnings about objects at present, by reason.'),
       labelNames: ['reason'] as const,
     }),
     conntrackDeletions: new prom.Counter({

@@ -29,15 +29,22 @@ const socketFiles = [
   { path: '/proc/net/udp6', protocol: 'UDP', state: '07' },
 ] as const;
 
-/** All of this network namespace; what cannot be read counts as none. */
+/** What is asked of the sockets. */
+export interface SocketQuery {
+  /** The sockets that count; all when left out. Only their owners are looked for, which is what costs. */
+  readonly isWanted?: (socket: Pick<ListeningSocket, 'protocol' | 'port'>) => boolean;
+  readonly findOwners?: FindOwners;
+}
+
+/** Those of this network namespace; what cannot be read counts as none. */
 export async function listeningSockets(
   files: Pick<Files, 'read'>,
-  findOwners: FindOwners = socketOwners,
+  { isWanted = () => true, findOwners = socketOwners }: SocketQuery = {},
 ): Promise<readonly ListeningSocket[]> {
   const found: Socket[] = [];
   for (const { path, protocol, state } of socketFiles) {
     const text = await files.read(path).catch(() => undefined);
-    found.push(...socketsOf(text ?? '', protocol, state));
+    found.push(...socketsOf(text ?? '', protocol, state).filter(isWanted));
   }
   if (found.length === 0) return [];
   const owners = await findOwners(new Set(found.map(({ inode }) => inode)));

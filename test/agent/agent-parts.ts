@@ -6,6 +6,7 @@ import type { EventRecord } from '../../src/source/kubernetes/events.ts';
 import type { StateSource } from '../../src/source/state-source.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import type { UdpFlow } from '../../src/kernel/conntrack.ts';
+import type { ListeningSocket } from '../../src/kernel/listening-sockets.ts';
 import type { MonitorHandlers } from '../../src/kernel/monitor.ts';
 import type { Logger } from '../../src/log.ts';
 import type { ClusterState } from '../../src/source/objects.ts';
@@ -60,6 +61,7 @@ export async function agentParts(options: AgentPartsOptions = {}) {
   const fatal: string[] = [];
   const flows: UdpFlow[] = [];
   const settled: string[] = [];
+  const listeners: ListeningSocket[] = [];
   let monitor: MonitorHandlers | undefined;
   let tellAddresses: (addresses: readonly string[]) => void = () => undefined;
   const metrics = await createMetrics({
@@ -92,6 +94,7 @@ export async function agentParts(options: AgentPartsOptions = {}) {
           return Promise.resolve();
         },
       },
+      listeners: (isWanted) => Promise.resolve(listeners.filter(isWanted)),
       settle: (backend) => {
         settled.push(backend.family);
         return Promise.resolve([]);
@@ -102,7 +105,7 @@ export async function agentParts(options: AgentPartsOptions = {}) {
     },
   });
   return {
-    ...{ agent, clock, kernel, source, health, metrics, lines, events, fatal, flows, settled },
+    ...{ agent, clock, kernel, source, health, metrics, lines, events, fatal, flows, settled, listeners },
     monitor: () => monitor,
     tellAddresses: (addresses: readonly string[]) => {
       tellAddresses(addresses);

@@ -115,10 +115,69 @@ describe('agent/agent', () => {
       source.becomes({ ...bad, slices: new Map(bad.slices) });
       await clock.advance(2_000);
     }
-    expect(lines.filter((line) => line.includes('part of an object is ignored'))).to.have.length(1);
+    expect(lines.filter((line) => line.includes('an object needs a look'))).to.have.length(1);
     expect(events.filter(({ type }) => type === 'Warning')).to.have.length(1);
     expect(events[0]!.regarding).to.include({ kind: 'Service', namespace: 'default', name: 'web' });
     expect(agent.services()[0]!.warnings).to.have.length(1);
+  });
+
+  it('warns once of a program that listens on a node port, until one of the two goes', async () => {
+    let readings = 0;
+    const parts = await started({
+      effects: {
+        listeners: (isWanted) => {
+          readings += 1;
+          return Promise.resolve(parts.listeners.filter(isWanted));
+        },
+      },
+    });
+    const { source, clock, lines, events, agent, listeners } = parts;
+    const nginx = { pid: 7, name: 'nginx' };
+    for (const [address, port] of [['0.0.0.0', 30_080] as const, ['::', 30_080] as const, ['0.0.0.0', 22] as const])
+      listeners.push({ protocol: 'TCP', address, port, process: nginx });
+    const exposed = (address: string, nodePort?: number) =>
+      state(
+        [service({ type: 'NodePort', ports: [port({ name: 'a', port: 81 }), port(nodePort ? { nodePort } : {})] })],
+        [slice([endpoint(address)])],
+        { node },
+      );
+    const warnings = () => agent.services().flatMap((one) => one.warnings);
+    source.becomes(exposed('10.244.0.5', 30_080));
+    await clock.advance(1_000);
+    for (let address = 6; address < 10; address++) {
+      source.becomes(exposed(`10.244.0.${address}`, 30_080));
+      await clock.advance(20_000);
+    }
+    expect(readings).to.equal(1);
+    expect(warnings()).to.deep.equal([
+      {
+        object: 'Service default/web',
+        field: 'spec.ports[1].nodePort',
+        reason: 'HostListener',
+        message:
+          'nginx (pid 7) listens on 0.0.0.0:30080/TCP: connections to the node port go to the Service, and never reach it; move the program, or the Service, to another port',
+      },
+    ]);
+    expect(lines.filter((line) => line.includes('nginx'))).to.have.length(1);
+    expect(
+      events.filter(({ reason }) => reason === 'HostListener').map(({ regarding }) => regarding.name),
+    ).to.deep.equal(['web']);
+    // The program ends; that is seen some time later.
+    listeners.length = 0;
+    await clock.advance(400_000);
+    expect(warnings()).to.deep.equal([]);
+    const after = readings;
+    await clock.advance(4_000_000);
+    expect(readings).to.equal(after);
+    // The Service moves on.
+    listeners.push({ protocol: 'TCP', address: '0.0.0.0', port: 30_081 });
+    source.becomes(exposed('10.244.0.9', 30_081));
+    await clock.advance(1_000);
+    expect(warnings()).to.have.length(1);
+    source.becomes(exposed('10.244.0.9'));
+    await clock.advance(2_000);
+    expect(warnings()).to.deep.equal([]);
+    expect(readings).to.equal(after + 1);
   });
 
   it('says which Service the kernel refuses in log, Event and /services, and counts a failed write', async () => {

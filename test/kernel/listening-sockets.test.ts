@@ -28,13 +28,30 @@ describe('listening sockets of a host', () => {
       '/proc/net/udp6': header + socket('B80D01200000000000000000010000FF:0035', '07', 16),
     });
     const owners = new Map([['13', { pid: 7, name: 'nginx' }]]);
-    const found = await listeningSockets(tables, () => Promise.resolve(owners));
+    const found = await listeningSockets(tables, { findOwners: () => Promise.resolve(owners) });
     expect(found).to.deep.equal([
       { protocol: 'TCP', address: '127.0.0.1', port: 30080 },
       { protocol: 'TCP', address: '::', port: 30080, process: { pid: 7, name: 'nginx' } },
       { protocol: 'UDP', address: '172.18.0.11', port: 53 },
       { protocol: 'UDP', address: '2001:db8::ff00:1', port: 53 },
     ]);
+  });
+
+  it('asks for the owners of those that are wanted only', async () => {
+    const tables = files({
+      '/proc/net/tcp': header + socket('0100007F:7580', '0A', 11) + socket('0100007F:7581', '0A', 12),
+      '/proc/net/udp': header + socket('0100007F:7580', '07', 13),
+    });
+    const asked: string[] = [];
+    const found = await listeningSockets(tables, {
+      isWanted: ({ protocol, port }) => protocol === 'TCP' && port === 30080,
+      findOwners: (inodes) => {
+        asked.push(...inodes);
+        return Promise.resolve(new Map());
+      },
+    });
+    expect(found).to.deep.equal([{ protocol: 'TCP', address: '127.0.0.1', port: 30080 }]);
+    expect(asked).to.deep.equal(['11']);
   });
 
   it('takes what cannot be read for nothing', async () => {

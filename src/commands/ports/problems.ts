@@ -1,7 +1,6 @@
-import type { ListeningSocket } from '../../kernel/listening-sockets.ts';
+import { isInTheWay, listenerText } from '../../agent/port-listener.ts';
 import { holds, isEphemeral } from '../../kernel/port-ranges.ts';
 import type { PortRange } from '../../kernel/port-ranges.ts';
-import { addressAndPort } from '../../source/address.ts';
 import { servicePortName } from '../../model/model.ts';
 import type { ProxyModel, ServicePort } from '../../model/model.ts';
 import type { Claim } from './claims.ts';
@@ -70,28 +69,14 @@ function concerns({ holder, refused, protocol }: Conflict, claim: Claim): boolea
 }
 
 function listenerProblems(claim: Claim, { host, addresses, freePort }: Surroundings): readonly PortProblem[] {
-  const collides = (one: ListeningSocket) =>
-    one.port === claim.nodePort &&
-    one.protocol === claim.protocol &&
-    // What a proxy opens itself: node ports before Kubernetes 1.24, and the answers to health checks.
-    !['kube-proxy', 'portwright'].includes(one.process?.name ?? '') &&
-    addresses.some((address) => takes(one.address, address));
-  const found = host?.listeners.filter(collides) ?? [];
+  const found = host?.listeners.filter((one) => isInTheWay(one, claim, addresses)) ?? [];
   const instead = freePort === undefined ? '' : ` (${freePort} is free)`;
   return found.map((one): PortProblem => {
-    const who = one.process === undefined ? 'a process of this host' : `${one.process.name} (pid ${one.process.pid})`;
-    const where = `${who} listens on ${addressAndPort(one.address, one.port)}/${one.protocol}`;
     const message = claim.isHealthCheck
-      ? `${where}, so health checks of the load balancer are not answered by the proxy`
-      : `${where}: connections to the port go to the Service, and never reach it`;
+      ? `${listenerText(one)}, so health checks of the load balancer are not answered by the proxy`
+      : `${listenerText(one)}: connections to the port go to the Service, and never reach it`;
     return { code: 'host-listener', message, hint: `move the program, or the Service, to another port${instead}` };
   });
-}
-
-function takes(listening: string, address: string): boolean {
-  if (listening === '::') return true;
-  if (listening === '0.0.0.0') return !address.includes(':');
-  return listening === address || (listening.startsWith('127.') && address.startsWith('127.'));
 }
 
 function ephemeralProblems({ nodePort }: Claim, { host, nodePortRange }: Surroundings): readonly PortProblem[] {

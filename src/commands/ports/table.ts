@@ -1,7 +1,7 @@
+import { nodePortAddresses } from '../../agent/port-listener.ts';
 import type { PortRange } from '../../kernel/port-ranges.ts';
 import { isEphemeral } from '../../kernel/port-ranges.ts';
 import type { ServicePort, ProxyModel, TrafficPolicy } from '../../model/model.ts';
-import { addressKind } from '../../source/address.ts';
 import { nodePortNumbers } from '../../source/allocation-ranges.ts';
 import type { ClusterState, IPFamily } from '../../source/objects.ts';
 import type { Problem } from '../../source/problem.ts';
@@ -163,19 +163,6 @@ function addressesOf(
   return served
     .filter(({ nodePort }) => nodePort === claim.nodePort)
     .flatMap(({ family }) => answering.get(family) ?? []);
-}
-
-/** Where node ports of a family answer; link-local addresses do too, but nobody publishes them. */
-function nodePortAddresses(model: ProxyModel, nodeAddresses: readonly string[]): readonly string[] {
-  if (model.nodePortAddresses !== 'all') return model.nodePortAddresses;
-  const ordinary = nodeAddresses.filter(
-    (address) => familyOf(address) === model.family && !['loopback', 'link-local'].includes(addressKind(address)),
-  );
-  return [...[...new Set(ordinary)].sort(), ...(model.localhostNodePorts ? ['127.0.0.1'] : [])];
-}
-
-function familyOf(address: string): IPFamily {
-  return address.includes(':') ? 'IPv6' : 'IPv4';
 }
 
 /** A pod of a dual-stack Service is an endpoint in each family; it counts once. */

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { Agent } from '../../agent/agent.ts';
 import { watchConfigFile } from '../../agent/config-watch.ts';
@@ -22,6 +23,7 @@ import { iptablesCounters } from '../../iptables/context.ts';
 import { createConntrack } from '../../kernel/conntrack.ts';
 import type { Variant } from '../../kernel/iptables-tools.ts';
 import { nftListener, xtablesListener } from '../../kernel/listener.ts';
+import { listeningSockets } from '../../kernel/listening-sockets.ts';
 import { startMonitor } from '../../kernel/monitor.ts';
 import { createCounters } from '../../kernel/nfacct.ts';
 import { createLogger } from '../../log.ts';
@@ -56,6 +58,8 @@ interface Setting {
 
 /** After so long the tools that still run are left to die with us: each table is wholly old or wholly new. */
 const longestStopMs = 1_500;
+/** After so long nothing is waited for, whatever it is. */
+const longestEndMs = longestStopMs + 100;
 
 /** Of V8 11, which Node 20 has: a newer one does not know them and would say so at each start. */
 const v8Flags = [
@@ -80,20 +84,27 @@ export async function run(options: CommandOptions, effects: CommandEffects): Pro
   if (config.writeConfigTo !== undefined) return writeConfig(config, config.writeConfigTo, effects);
   if (!config.initOnly) checkPlaceOfState(options, config, effects.env);
   logger.info('Portwright starts', { version, mode: config.mode, pid: process.pid });
-  const kernel = await openKernel(effects.env);
-  const variant = await iptablesVariant(kernel, config);
   if (config.initOnly) {
-    await initialise(config, kernel, variant, logger);
+    const kernel = await openKernel(effects.env);
+    await initialise(config, kernel, await iptablesVariant(kernel, config), logger);
     return 0;
   }
+  const end = ending(effects, logger);
+  const agent = settingOf({ options, effects, config, logger }).then((setting) => runAgent(setting, end));
+  return Promise.race([agent, end.whenOverdue]);
+}
+
+async function settingOf(given: Pick<Setting, 'options' | 'effects' | 'config' | 'logger'>): Promise<Setting> {
+  const { effects, config, logger } = given;
+  const kernel = await openKernel(effects.env);
+  const variant = await iptablesVariant(kernel, config);
   const families = await usableFamilies(config, kernel, variant, logger);
   const health = new Health({
     timeoutMs: 2 * config.syncPeriodMs,
     now: () => performance.now(),
     date: () => new Date(),
   });
-  const name = nodeName(config, [], hostname());
-  return runAgent({ options, effects, config, logger, kernel, variant, families, nodeName: name, health });
+  return { ...given, kernel, variant, families, nodeName: nodeName(config, [], hostname()), health };
 }
 
 async function writeConfig(config: Config, path: string, effects: CommandEffects): Promise<number> {
@@ -107,9 +118,11 @@ async function writeConfig(config: Config, path: string, effects: CommandEffects
   return 0;
 }
 
-/** What ends an agent: a signal from outside, or a reason that it found itself. */
+/** What ends an agent: a signal from outside, or a reason that it found itself. Gives the exit code. */
 interface Ending {
   readonly whenEnded: Promise<number>;
+  /** It should have ended by now, and still waits for something, such as a tool that hangs. */
+  readonly whenOverdue: Promise<number>;
   readonly fail: (reason: string) => void;
 }
 
@@ -118,6 +131,7 @@ function ending({ signal }: CommandEffects, logger: Logger): Ending {
   const whenEnded = new Promise<number>((resolve) => {
     end = resolve;
   });
+  const whenOverdue = whenEnded.then((exitCode) => pause(longestEndMs, exitCode, { ref: false }));
   let isEnding = false;
   const stop = () => {
     isEnding = true;
@@ -128,6 +142,7 @@ function ending({ signal }: CommandEffects, logger: Logger): Ending {
   else signal.addEventListener('abort', stop, { once: true });
   return {
     whenEnded,
+    whenOverdue,
     fail: (reason) => {
       // Whoever ends all our processes at once, as systemd does, ends what we depend on too.
       if (isEnding) return;
@@ -138,9 +153,8 @@ function ending({ signal }: CommandEffects, logger: Logger): Ending {
   };
 }
 
-async function runAgent(setting: Setting): Promise<number> {
+async function runAgent(setting: Setting, end: Ending): Promise<number> {
   const { options, config, kernel, logger, effects } = setting;
-  const end = ending(effects, logger);
   const claim = options.dryRun
     ? { release: () => undefined }
     : await claimNode(kernel, logger, {
@@ -245,6 +259,7 @@ async function agentOf(setting: Setting, { from, metrics, counters, fail }: Agen
         }),
       tracksLiberally: () => kernel.facts.tracksLiberally(),
       conntrack: createConntrack(kernel),
+      listeners: (isWanted) => listeningSockets(kernel.files, { isWanted }),
       settle: (backend, model) => settleFamily(kernel, variant, backend, model),
       onPlan: options.dryRun ? await preview(setting) : () => undefined,
       onFatal: fail,
