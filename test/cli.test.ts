@@ -77,6 +77,11 @@ describe('the portwright program', function () {
       expect(complete('portwright explain --to=')).to.equal('');
       expect(complete('portwright help not-a')).to.equal('not-accessible');
       expect(complete('portwright completion f')).to.equal('fish');
+      expect(complete("portwright run -o ''")).to.equal('text json yaml script');
+      expect(complete('portwright explain --output m')).to.equal('mermaid');
+      expect(complete("portwright render --ip-family ''")).to.equal('IPv4 IPv6');
+      expect(complete('portwright render --proxy-mode = n')).to.equal('nftables');
+      expect(complete('portwright render --iptables-variant =')).to.equal('auto nft legacy');
     });
   });
 

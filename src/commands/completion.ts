@@ -44,17 +44,32 @@ function wordsOf({ name }: Verb): string[] {
   return name === 'help' ? [...topics, ...verbs].map((one) => one.name) : [];
 }
 
+/** Values to choose from, by the option they belong to. */
+const values: ReadonlyMap<string, readonly string[]> = new Map([
+  ['--proxy-mode', ['iptables', 'nftables']],
+  ['--ip-family', ['IPv4', 'IPv6']],
+  ['--iptables-variant', ['auto', 'nft', 'legacy']],
+  ['--detect-local-mode', ['ClusterCIDR', 'NodeCIDR', 'BridgeInterface', 'InterfaceNamePrefix']],
+  ['--logging-format', ['text', 'json']],
+]);
+
+function formatsOf({ takes, formats = [] }: Verb): string[] {
+  return takes.includes('output') ? ['text', 'json', 'yaml', ...formats] : [];
+}
+
 function bashScript(all: readonly Verb[]): string {
   const more = ({ takes }: Verb) => (takes.length === 0 ? '' : ' $configuration');
   const cases = all
     .map(
       (verb) =>
-        `    ${verb.name}) options="${optionsOf(verb).join(' ')}${more(verb)}" words="${wordsOf(verb).join(' ')}" ;;\n`,
+        `    ${verb.name}) options="${optionsOf(verb).join(' ')}${more(verb)}" words="${wordsOf(verb).join(' ')}" formats="${formatsOf(verb).join(' ')}" ;;\n`,
     )
     .join('');
+  const choices = [...values].map(([option, list]) => `    ${option}) words="${list.join(' ')}" ;;\n`).join('');
+  // Bash takes = for a word of its own.
   return `# Completion of portwright for bash. Load it with: source <(portwright completion bash)
 _portwright() {
-  local word=\${COMP_WORDS[COMP_CWORD]} options= words=
+  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} options= words= formats=
   local configuration="${configuration.join(' ')}"
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "${all.map(({ name }) => name).join(' ')} --help --version" -- "$word"))
@@ -62,6 +77,10 @@ _portwright() {
   fi
   case \${COMP_WORDS[1]} in
 ${cases}  esac
+  if [ "$word" = = ]; then word=; elif [ "$before" = = ]; then before=\${COMP_WORDS[COMP_CWORD-2]}; fi
+  case $before in
+    -o | --output) words=$formats ;;
+${choices}  esac
   case $word in
     -*) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
     *) if [ -n "$words" ]; then COMPREPLY=($(compgen -W "$words" -- "$word")); else COMPREPLY=($(compgen -f -- "$word")); fi ;;
@@ -77,13 +96,14 @@ function zshScript(all: readonly Verb[]): string {
   const cases = all
     .map(
       (verb) =>
-        `    ${verb.name}) options=(${optionsOf(verb).join(' ')}${more(verb)}) names=(${wordsOf(verb).join(' ')}) ;;\n`,
+        `    ${verb.name}) options=(${optionsOf(verb).join(' ')}${more(verb)}) names=(${wordsOf(verb).join(' ')}) formats=(${formatsOf(verb).join(' ')}) ;;\n`,
     )
     .join('');
+  const choices = [...values].map(([option, list]) => `    ${option}) names=(${list.join(' ')}) ;;\n`).join('');
   return `#compdef portwright
 # Completion of portwright for zsh. Put it into a directory of $fpath as _portwright.
 _portwright() {
-  local -a commands options names configuration
+  local -a commands options names formats configuration
   configuration=(${configuration.join(' ')})
   commands=(
 ${names}  )
@@ -93,6 +113,9 @@ ${names}  )
   fi
   case $words[2] in
 ${cases}  esac
+  case $words[CURRENT-1] in
+    -o|--output) names=($formats) ;;
+${choices}  esac
   if [[ $PREFIX == -* ]]; then
     compadd -- $options
   elif (( \${#names} )); then
@@ -112,10 +135,16 @@ function fishScript(all: readonly Verb[]): string {
       (word) => `complete -c portwright -n '__fish_seen_subcommand_from ${verb.name}' -f -a ${word}`,
     ),
     ...[...optionsOf(verb), ...(verb.takes.length === 0 ? [] : configuration)].map(
-      (option) => `complete -c portwright -n '__fish_seen_subcommand_from ${verb.name}' -l ${option.slice(2)}`,
+      (option) =>
+        `complete -c portwright -n '__fish_seen_subcommand_from ${verb.name}' -l ${option.slice(2)}${fishValues(option, verb)}`,
     ),
   ]);
   return `# Completion of portwright for fish. Put it into ~/.config/fish/completions/portwright.fish.\n${lines.join('\n')}\n`;
+}
+
+function fishValues(option: string, verb: Verb): string {
+  const list = option === '--output' ? formatsOf(verb) : values.get(option);
+  return list === undefined ? '' : `${option === '--output' ? ' -s o' : ''} -x -a '${list.join(' ')}'`;
 }
 
 function quoted(text: string): string {
