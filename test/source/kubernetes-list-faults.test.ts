@@ -58,6 +58,10 @@ describe('cluster source: a server that misbehaves when it lists', () => {
       { title: 'no answer', faults: [{ fault: { kind: 'hang' }, times: 8 }] },
       { title: 'a mute stream', faults: [{ fault: { kind: 'mute' }, times: 4 }] },
       {
+        title: 'streams that a server cannot make, though it makes pages',
+        faults: [{ fault: { kind: 'status', code: 504 }, verb: 'watchList' }],
+      },
+      {
         title: 'truncated pages',
         faults: [{ fault: { kind: 'refuseWatchList' } }, { fault: { kind: 'truncate' }, verb: 'list', times: 6 }],
       },
@@ -85,6 +89,17 @@ describe('cluster source: a server that misbehaves when it lists', () => {
         expect([...lab.source.status().values()].some(({ lastError }) => lastError !== undefined)).to.equal(false);
       });
     }
+
+    it('reads pages where a stream does not say that all has come, also while events keep coming', async () => {
+      server.misbehave({ fault: { kind: 'noInitialEnd' }, verb: 'watchList' });
+      lab = createClusterLab(server);
+      lab.source.start();
+      for (let second = 0; second < 100 && lab.source.snapshot() === undefined; second += 5) {
+        server.set(apiService('web'), apiSlice('web-1', 'web', [`10.0.0.${second + 1}`]));
+        await lab.clock.run(5000);
+      }
+      expect(lab.names()).to.deep.equal(['web']);
+    });
 
     it('says each trouble of an outage once, whatever it tries', async () => {
       server.misbehave({ fault: { kind: 'html' } });

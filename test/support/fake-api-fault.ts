@@ -22,6 +22,8 @@ export type Fault =
   | { readonly kind: 'slow'; readonly bytes: number }
   /** A watch that opens well and then sends nothing, whatever happens. */
   | { readonly kind: 'mute' }
+  /** A list as a stream that does not say when all objects have come. */
+  | { readonly kind: 'noInitialEnd' }
   /** As servers without the WatchList feature answer. */
   | { readonly kind: 'refuseWatchList' }
   /** A gzip body that grows to this size. */

@@ -112,6 +112,12 @@ export class FakeApiServer {
     this.#pages.clear();
   }
 
+  /** As when a back-up is restored: versions begin again where they were then. */
+  restore(version: number): void {
+    this.storage.restore(version);
+    this.#pages.clear();
+  }
+
   /** Requests so far, of one resource and verb. */
   count(verb?: RequestVerb, resource?: RecordedRequest['resource']): number {
     return this.requests.filter(
@@ -265,16 +271,12 @@ export class FakeApiServer {
     const { kind } = typeOf(resource);
     response.writeHead(200, { 'Content-Type': 'application/json' });
     response.flushHeaders();
-    const watch = new FakeWatch(
-      resource,
-      selectionOf(query),
-      response,
-      fault?.kind === 'slow' ? fault.bytes : undefined,
-    );
+    const from = Number(query.get('resourceVersion') ?? 0);
+    const pieceBytes = fault?.kind === 'slow' ? fault.bytes : undefined;
+    const watch = new FakeWatch(resource, { selection: selectionOf(query), from, pieceBytes }, response);
     this.#watches.add(watch);
     response.on('close', () => this.#watches.delete(watch));
     if (fault?.kind === 'mute') watch.mute();
-    const from = Number(query.get('resourceVersion') ?? 0);
     if (from === 0) {
       const objects = fault?.kind === 'empty' ? [] : this.storage.select(kind, watch.selection);
       for (const object of objects) watch.send('ADDED', object);
@@ -284,7 +286,8 @@ export class FakeApiServer {
     } else {
       for (const change of this.storage.changesSince(kind, from)) watch.publish(change);
     }
-    if (verb === 'watchList') watch.bookmark(this.storage.version, { 'k8s.io/initial-events-end': 'true' });
+    if (verb === 'watchList' && fault?.kind !== 'noInitialEnd')
+      watch.bookmark(this.storage.version, { 'k8s.io/initial-events-end': 'true' });
   }
 }
 

@@ -116,6 +116,13 @@ export class FakeApiStorage {
     this.#changes.clear();
   }
 
+  /** Goes on from an earlier version with the objects that are there; nothing is known of what was before. */
+  restore(version: number): void {
+    this.#version = version;
+    this.#oldest = version;
+    this.#changes.clear();
+  }
+
   #note(change: StoredChange): StoredChange {
     const kind = (change.after ?? change.before)?.kind ?? '';
     const changes = this.#changes.get(kind) ?? [];

@@ -26,24 +26,32 @@ export class FakeWatch implements LiveWatch {
   readonly resource: ApiResource;
   readonly selection: Selection;
   readonly #response: ServerResponse;
+  readonly #from: number;
   readonly #pieceBytes: number | undefined;
   #isMute = false;
   #queue: Promise<void> = Promise.resolve();
 
-  constructor(resource: ApiResource, selection: Selection, response: ServerResponse, pieceBytes: number | undefined) {
+  /** `from`: the version that the client knows; what is not newer is not sent, as by the real one. */
+  constructor(
+    resource: ApiResource,
+    watch: { readonly selection: Selection; readonly from: number; readonly pieceBytes: number | undefined },
+    response: ServerResponse,
+  ) {
     this.resource = resource;
-    this.selection = selection;
+    this.selection = watch.selection;
     this.#response = response;
-    this.#pieceBytes = pieceBytes;
+    this.#from = watch.from;
+    this.#pieceBytes = watch.pieceBytes;
   }
 
   publish(change: StoredChange): void {
-    if ((change.after ?? change.before)?.kind !== typeOf(this.resource).kind) return;
+    if ((change.after ?? change.before)?.kind !== typeOf(this.resource).kind || change.version <= this.#from) return;
     const event = eventOf(change, this.selection);
     if (event !== undefined) this.send(event.type, event.object);
   }
 
   bookmark(version: number, annotations: object): void {
+    if (version < this.#from) return;
     const { kind, apiVersion } = typeOf(this.resource);
     const metadata = { resourceVersion: String(version), annotations };
     this.send('BOOKMARK', { kind, apiVersion, metadata, spec: {} });

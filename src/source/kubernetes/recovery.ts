@@ -57,8 +57,10 @@ export function watchEnd(error: unknown): WatchEnd {
   return error instanceof SilentWatchError ? 'silent' : 'broken';
 }
 
-/** Not how a connection breaks: the server may not know how to stream a list. */
+/** Whether pages may come where a list as a stream does not: the server, or something between, cannot do that well. */
 export function isBrokenStream(error: unknown): boolean {
+  if (error instanceof ApiError) return error.status >= 500;
+  if (error instanceof ConnectionError) return error.phase === 'body';
   return error instanceof SilentWatchError || error instanceof MalformedAnswerError;
 }
 

@@ -34,6 +34,8 @@ const leastSpacingMs = 1000;
 const healthyMs = 10_000;
 /** Initial events come without pauses; a server that makes one does not know how to end them. */
 const initialSilenceMs = 15_000;
+/** By then all have come, also over a slow line, unless the server does not say so and goes on with what happens. */
+const longestInitialMs = 60_000;
 /** How often a missing optional resource is asked for. */
 const absentRetryMs = 300_000;
 /** So many different errors of one time of trouble are worth a line. */
@@ -150,11 +152,15 @@ export class Reflector<T extends StoredObject> {
       } else if (event.type === 'BOOKMARK' && event.endsInitialEvents) {
         initial.arrivals = undefined;
         this.#adoptUnlessDoubtful({ arrivals, resourceVersion: event.resourceVersion });
+      } else if (clock.now() > endsAt) {
+        throw new MalformedAnswerError(`watch ${this.#resource.path}: it does not say when all objects have come`);
       } else {
         this.#collect(arrivals, event);
       }
     };
     const { silenceMs } = this.#options;
+    const { clock } = this.#effects;
+    const endsAt = clock.now() + longestInitialMs;
     const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
     try {
       await this.#follow(query, onEvent, () =>
