@@ -1,12 +1,11 @@
 import { scriptText } from '../ruleset/plan.ts';
 import type { Config } from '../config/config.ts';
-import type { Plan } from '../ruleset/plan.ts';
 import type { IPFamily } from '../source/objects.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
 import { readConfig } from './input/input.ts';
 import { backendFor, openKernel } from './live/kernel.ts';
 import type { Kernel, NamedBackend } from './live/kernel.ts';
-import { runRemoval } from './live/removal.ts';
+import { removedObjects, runRemoval } from './live/removal.ts';
 import { inTurn } from './live/turn.ts';
 import { outputFormat, printValue } from './output/format.ts';
 import { counted } from './output/words.ts';
@@ -63,7 +62,7 @@ async function remove(
   effects: CommandEffects,
 ): Promise<{ readonly removed: readonly string[]; readonly failed: readonly string[] }> {
   const plan = backend.planCleanup(await backend.list());
-  const removed = objectsOf(plan);
+  const removed = removedObjects(plan);
   if (options.dryRun) {
     if (options.output === 'text') {
       for (const script of plan.scripts) effects.print(`# ${name}: ${script.tool}\n${scriptText(script)}`);
@@ -72,12 +71,8 @@ async function remove(
   }
   const failed = await runRemoval(backend, plan);
   if (failed.length === 0) return { removed, failed };
-  const left = objectsOf(backend.planCleanup(await backend.list()));
+  const left = removedObjects(backend.planCleanup(await backend.list()));
   return { removed: removed.filter((object) => !left.includes(object)), failed };
-}
-
-function objectsOf(plan: Plan): readonly string[] {
-  return [...new Set(plan.changes.map(({ object }) => object))];
 }
 
 function removalText({ family, tool, removed }: Removal): string {

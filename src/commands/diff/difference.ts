@@ -62,6 +62,9 @@ export function familyDifference(model: ProxyModel, plan: Plan, leftovers: reado
   };
 }
 
+/** Of a family that was not looked at. */
+export const noPlan: Plan = { changes: [], scripts: [], after: { parts: [] } };
+
 /** The families together. */
 export function difference(families: readonly FamilyDifference[], warnings: readonly Warning[]): Difference {
   return { differs: families.some(({ services, shared }) => services.length + shared.length > 0), families, warnings };

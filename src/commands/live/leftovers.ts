@@ -6,7 +6,7 @@ import type { Variant } from '../../kernel/iptables-tools.ts';
 import type { Plan } from '../../ruleset/plan.ts';
 import { backendFor } from './kernel.ts';
 import type { Kernel, NamedBackend } from './kernel.ts';
-import { runRemoval } from './removal.ts';
+import { removedObjects, runRemoval } from './removal.ts';
 
 /** What another mode or variant of the tool holds of ours or kube-proxy's. */
 export interface Leftover {
@@ -63,5 +63,5 @@ async function leftoverOf({ name, backend }: NamedBackend, onUnread: (words: str
   if (live === undefined) return [];
   const plan = backend.planCleanup(live);
   if (plan.changes.length === 0) return [];
-  return [{ name, backend, plan, objects: [...new Set(plan.changes.map(({ object }) => `${name}: ${object}`))] }];
+  return [{ name, backend, plan, objects: removedObjects(plan).map((object) => `${name}: ${object}`) }];
 }

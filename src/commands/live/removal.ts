@@ -20,3 +20,8 @@ export async function runRemoval(backend: Backend, plan: Plan): Promise<readonly
   }
   return removeUnused(backend, plan.scripts);
 }
+
+/** The objects that go with a plan that removes. */
+export function removedObjects({ changes }: Plan): readonly string[] {
+  return [...new Set(changes.map(({ object }) => object))];
+}

@@ -12,6 +12,7 @@ import { objectsOf } from '../../ruleset/ruleset.ts';
 import type { Ruleset } from '../../ruleset/ruleset.ts';
 import type { IPFamily } from '../../source/objects.ts';
 import { UsageError } from '../failure.ts';
+import { removedObjects } from './removal.ts';
 
 /** What a tool printed on some host, saved to a file, as something to compare with. */
 export interface SavedListing {
@@ -102,6 +103,6 @@ function planAgainst(live: Ruleset, model: ProxyModel, config: Config): Plan {
 }
 
 /** What `cleanup` would remove: what is shared with the kubelet is not left over. */
-function leftoverNames({ changes }: Plan, tool: string): string[] {
-  return [...new Set(changes.map(({ object }) => `${tool}: ${object}`))];
+function leftoverNames(plan: Plan, tool: string): string[] {
+  return removedObjects(plan).map((object) => `${tool}: ${object}`);
 }

@@ -1,17 +1,14 @@
 import { nodeAddresses } from '../../config/node.ts';
-import { ownFiles } from '../../kernel/files.ts';
 import { libraryAddresses } from '../../kernel/interfaces.ts';
 import type { CommandEffects, CommandOptions } from '../command.ts';
-import { InputError, UsageError } from '../failure.ts';
-import { readConfig, readInput, sayProblems } from '../input/input.ts';
+import { UsageError } from '../failure.ts';
+import { readConfig, sayProblems } from '../input/input.ts';
 import type { Input } from '../input/input.ts';
 import { outputFormat, printValue } from '../output/format.ts';
 import { palette } from '../output/palette.ts';
 import { counted } from '../output/words.ts';
-import { isPortConflict } from './conflicts.ts';
-import { hostPorts } from './host.ts';
+import { portTableOf, readPortInput } from './input.ts';
 import { isConflict } from './problems.ts';
-import { portTable } from './table.ts';
 import type { PortTable } from './table.ts';
 import { portsText } from './text.ts';
 
@@ -20,21 +17,10 @@ export async function ports(options: CommandOptions, effects: CommandEffects): P
   const format = outputFormat(options.output, ['text', 'wide', 'json', 'yaml']);
   const suggest = countOf(options.own['suggest']);
   const config = await readConfig(options, effects);
-  // A Service refused for its node port is what this command is asked about.
-  const input = await readInput({ ...options, keepGoing: true }, effects, { config });
-  const others = input.problems.filter((problem) => !isPortConflict(problem));
-  if (others.length > 0 && !options.keepGoing) throw new InputError(others);
+  const { input, others } = await readPortInput(options, effects, { config });
   const isHere = options.filenames.length > 0 || isThisHost(input);
   if (!isHere) effects.say(`this host is not node ${input.host.nodeName}: its listeners and port ranges are left out`);
-  const table = portTable({
-    state: input.state,
-    models: input.models,
-    problems: input.problems,
-    nodeAddresses: input.host.addresses,
-    nodePortRange: config.nodePortRange,
-    suggest,
-    ...(isHere ? { host: await hostPorts(ownFiles) } : {}),
-  });
+  const table = await portTableOf(input, { suggest, isHere });
   if (format === 'json' || format === 'yaml') await printValue(table, format, effects);
   else effects.print(portsText(table, format, palette(effects)));
   if (table.suggested.length < suggest)

@@ -1,17 +1,13 @@
-import { ownFiles } from '../../kernel/files.ts';
 import type { CommandEffects, CommandOptions } from '../command.ts';
-import { liveDifference } from '../diff/diff.ts';
+import { liveDifference } from '../diff/live.ts';
 import { examineNode } from '../doctor/doctor.ts';
 import { desiredPrograms, livePrograms } from '../explain/programs.ts';
 import { surroundings } from '../explain/surroundings.ts';
-import { InputError } from '../failure.ts';
-import { readConfig, readInput, sayProblems } from '../input/input.ts';
+import { readConfig, sayProblems } from '../input/input.ts';
 import type { Input } from '../input/input.ts';
 import { openKernel } from '../live/kernel.ts';
 import type { Kernel } from '../live/kernel.ts';
-import { isPortConflict } from '../ports/conflicts.ts';
-import { hostPorts } from '../ports/host.ts';
-import { portTable } from '../ports/table.ts';
+import { portTableOf, readPortInput } from '../ports/input.ts';
 import { reportOf } from './data.ts';
 import type { ReportInput } from './data.ts';
 import { reportPage } from './page.ts';
@@ -23,19 +19,8 @@ import { reportPage } from './page.ts';
 export async function report(options: CommandOptions, effects: CommandEffects): Promise<number> {
   const config = await readConfig(options, effects);
   const kernel = options.own['live'] === true ? await openKernel(effects.env) : undefined;
-  // A Service refused for its node port is among what the page shows.
-  const input = await readInput({ ...options, keepGoing: true }, effects, { config, facts: kernel?.facts });
-  const others = input.problems.filter((problem) => !isPortConflict(problem));
-  if (others.length > 0 && !options.keepGoing) throw new InputError(others);
-  const table = portTable({
-    state: input.state,
-    models: input.models,
-    problems: input.problems,
-    nodeAddresses: input.host.addresses,
-    nodePortRange: config.nodePortRange,
-    suggest: 0,
-    ...(kernel === undefined ? {} : { host: await hostPorts(ownFiles) }),
-  });
+  const { input, others } = await readPortInput(options, effects, { config, facts: kernel?.facts });
+  const table = await portTableOf(input, { suggest: 0, isHere: kernel !== undefined });
   const seen = kernel === undefined ? unseenNode(input) : await seenNode(kernel, input, effects);
   const time = new Date().toISOString();
   effects.print(reportPage(reportOf({ input, table, time, ...seen })));
