@@ -42,6 +42,13 @@ describe('the portwright program', function () {
       });
     }
 
+    it('names what holds without a flag', async () => {
+      const { stdout } = await run(['run', '--help']);
+      expect(stdout).to.match(/--healthz-bind-address <value> .* \(default 0\.0\.0\.0:10256\)\n/);
+      expect(stdout).to.match(/--service-node-port-range <value> .* \(default 30000-32767\)\n/);
+      expect(stdout).to.match(/--masquerade-all \[bool\] +[^(]*\n/);
+    });
+
     it('lists commands and topics, and prints a topic', async () => {
       const { exitCode, stdout } = await run(['help']);
       expect(exitCode).to.equal(0);
@@ -101,6 +108,11 @@ describe('the portwright program', function () {
         'a file without its option',
         ['render', web],
         /unexpected word ".*manifests\.yaml"; manifests are given with -f /,
+      ],
+      [
+        'a switch apart from its value',
+        ['render', '-f', web, '--masquerade-all', 'false'],
+        /unexpected word "false"; .* --masquerade-all=false\n$/,
       ],
       ['a word too many', ['completion', 'bash', 'zsh'], /^error: completion: unexpected word "zsh"\n$/],
       ['a directory for a listing', ['diff', '-f', web, '--live', '/'], /--live: cannot read \/: is a directory/],

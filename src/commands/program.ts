@@ -1,5 +1,6 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
 import { attributeName, flags, normalizeArguments } from '../config/flags.ts';
+import type { Flag } from '../config/flags.ts';
 import { formatProblem } from '../source/problem.ts';
 import { version } from '../version.ts';
 import type { CommandEffects, CommandOptions } from './command.ts';
@@ -103,8 +104,14 @@ function refuseWords({ name, words, takes }: Verb, given: readonly string[]): vo
   // A variable without a value, in quotes, leaves an empty word; kube-proxy does not mind it.
   const first = given.slice(words === undefined ? 0 : 1).find((word) => word !== '');
   if (first === undefined) return;
-  const hint = takes.includes('state') ? `; manifests are given with -f ${first}` : '';
+  const hint = hintFor(first, takes);
   throw new UsageError(`${name}: unexpected word ${JSON.stringify(first)}${hint}`);
+}
+
+function hintFor(word: string, takes: Verb['takes']): string {
+  if (word === 'true' || word === 'false')
+    return `; a switch and its value are one word, as in --masquerade-all=${word}`;
+  return takes.includes('state') ? `; manifests are given with -f ${word}` : '';
 }
 
 /** Every flag of kube-proxy, and ours that are configuration. Their values are read where the file's are. */
@@ -113,12 +120,18 @@ function addConfigurationFlags(command: Commander, verb: Verb): void {
     // A switch without a value was given `=true` before.
     const value = flag.type === 'bool' ? '[bool]' : '<value>';
     const words = `${flag.short === undefined ? '' : `-${flag.short}, `}--${flag.name} ${value}`;
-    const option = new Option(words, flag.help).helpGroup(`${flag.group}:`);
+    const option = new Option(words, helpOf(flag)).helpGroup(`${flag.group}:`);
     if (['list', 'gates', 'vmodule'].includes(flag.type)) option.argParser(collect);
     // Elsewhere they are ignored, with a warning.
     if (verb.name !== 'run' && flagsOfRun.has(flag.name)) option.hideHelp();
     command.addOption(option);
   }
+}
+
+/** With the value that holds without the flag; nothing, none and no are not worth a word. */
+function helpOf({ help, group, default: initial }: Flag): string {
+  const isPlain = ['', 'false', '0', '0s', '[]'].includes(initial) || group === 'Accepted without effect';
+  return isPlain ? help : `${help} (default ${initial})`;
 }
 
 const flagsOfRun: ReadonlySet<string> = new Set(['write-config-to', 'cleanup', 'init-only']);
