@@ -1,6 +1,6 @@
 import type { CommandEffects, CommandOptions } from '../command.ts';
 import { liveDifference } from '../diff/live.ts';
-import { examineNode } from '../doctor/doctor.ts';
+import { examineNode } from '../doctor/examination.ts';
 import { desiredPrograms, livePrograms } from '../explain/programs.ts';
 import { surroundings } from '../explain/surroundings.ts';
 import { readConfig, sayProblems } from '../input/input.ts';
