@@ -34,6 +34,9 @@ export interface FamilyReportsOptions {
 }
 
 const maxRemembered = 1_000;
+const maxShownRules = 3;
+/** Of refused Services so many have a line of their own. */
+const maxRefusalLines = 10;
 
 /** Turns what happens in one family's loop into log lines, metrics, health and Kubernetes Events. */
 export class FamilyReports implements FamilyHandlers {
@@ -135,9 +138,12 @@ export class FamilyReports implements FamilyHandlers {
   onContested(objects: readonly string[], writer: Writer): void {
     const { family, quietLogger, events, nodeName } = this.#options;
     const by = writer.processName;
-    quietLogger.warn('somebody goes on changing our rules, which are put right less and less often', {
-      ...{ family, by: writerText(writer), objects: fewOf(objects) },
-    });
+    quietLogger.warn(
+      'somebody goes on changing our rules, which are put right less and less often; find out who starts it',
+      {
+        ...{ family, by: writerText(writer), objects: fewOf(objects) },
+      },
+    );
     events.record({
       regarding: nodeSubject(nodeName),
       type: 'Warning',
@@ -149,11 +155,14 @@ export class FamilyReports implements FamilyHandlers {
 
   onRulesInFront(found: readonly RulesInFront[]): void {
     const { family, logger } = this.#options;
-    const fresh = found.flatMap(({ chain, rules }) => rules.map((rule) => ({ chain, rule, key: `${chain} ${rule}` })));
-    for (const { chain, rule, key } of fresh) {
-      if (this.#told.has(key)) continue;
-      if (this.#told.size < maxRemembered) this.#told.add(key);
-      logger.info('a rule of somebody else stands in front of ours and is left alone', { family, chain, rule });
+    for (const { chain, rules } of found) {
+      const fresh = rules.filter((rule) => !this.#told.has(`${chain} ${rule}`));
+      // Somebody who makes new ones all the time is known by then.
+      if (fresh.length === 0 || this.#told.size >= maxRemembered) continue;
+      for (const rule of fresh) this.#told.add(`${chain} ${rule}`);
+      logger.info('rules of somebody else stand in front of ours and are left alone', {
+        ...{ family, chain, count: fresh.length, first: fresh.slice(0, maxShownRules) },
+      });
     }
   }
 
@@ -164,9 +173,17 @@ export class FamilyReports implements FamilyHandlers {
 
   #refused(refusals: Synced['refusals']): void {
     const { family, logger, events, state } = this.#options;
-    for (const { service, reason } of refusals) {
+    for (const { service, reason } of refusals.slice(0, maxRefusalLines)) {
       const object = `Service ${namespacedName(service)}`;
       logger.error('the kernel refuses the rules of a Service; what it had before stays', { family, object, reason });
+    }
+    const rest = refusals.slice(maxRefusalLines).map(({ service }) => namespacedName(service));
+    if (rest.length > 0) {
+      logger.error('the kernel refuses the rules of more Services; /services names each', {
+        ...{ family, count: rest.length, services: fewOf(rest) },
+      });
+    }
+    for (const { service, reason } of refusals) {
       events.record({
         regarding: serviceSubject(service, state()),
         type: 'Warning',
