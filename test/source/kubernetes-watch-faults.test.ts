@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { apiService, apiSlice, createClusterLab } from '../support/cluster-lab.ts';
 import type { ClusterLab, ClusterLabOptions } from '../support/cluster-lab.ts';
+import type { Fault } from '../support/fake-api-fault.ts';
 import type { FakeApiServer } from '../support/fake-api-server.ts';
 import { startFakeApiServer } from '../support/fake-api-server.ts';
 import type { LiveWatch } from '../support/fake-api-watch.ts';
@@ -234,6 +235,43 @@ describe('cluster source: a server that misbehaves when it is watched', () => {
       await lab.sees(['api', 'web'], 190_000);
       end();
       expect(server.count('watchList', 'services')).to.equal(2);
+    });
+
+    it('lists again within 100 s when a restored server never reaches the version it knows', async () => {
+      await begin();
+      await server.goDown();
+      server.restore(500);
+      server.delete('Service', 'web');
+      server.set(apiService('api'));
+      await server.comeBack();
+      await lab.sees(['api'], 100_000);
+    });
+
+    const barren: readonly { readonly title: string; readonly fault: Fault }[] = [
+      { title: 'ends at once', fault: { kind: 'text', body: '' } },
+      {
+        title: 'cannot read the next event',
+        fault: { kind: 'text', body: '{"type":"ERROR","object":{"kind":"Status","code":500}}\n' },
+      },
+    ];
+    for (const { title, fault } of barren) {
+      it(`lists again when each watch from the version it knows ${title}`, async () => {
+        await begin();
+        server.misbehave({ fault, verb: 'watch', resource: 'services' });
+        serviceWatch().cut();
+        server.set(apiService('api'));
+        await lab.sees(['api', 'web'], 20_000);
+      });
+    }
+
+    it('lists seldom while the server ends each watch at once', async () => {
+      await begin();
+      const before = server.count('watchList', 'services');
+      for (let tenth = 0; tenth < 1200; tenth += 1) {
+        for (const watch of server.watches('services')) watch.end();
+        await lab.clock.run(100);
+      }
+      expect(server.count('watchList', 'services') - before).to.be.within(3, 10);
     });
 
     it('ignores event types it does not know, other kinds, and deletions of the unknown', async () => {

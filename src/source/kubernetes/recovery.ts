@@ -5,6 +5,11 @@ export class SilentWatchError extends Error {
   override readonly name = 'SilentWatchError';
 }
 
+/** A watch that the server ended at once without a word: as a failure, or a broken server would be asked without pause. */
+export class EmptyWatchError extends Error {
+  override readonly name = 'EmptyWatchError';
+}
+
 /** How to go on after a failure. */
 export interface Recovery {
   /** `resume` watches on from the last version seen; `relist` reads everything again and compares. */
@@ -37,6 +42,7 @@ export function recovery(error: unknown): Recovery {
   if (error instanceof ApiError) return { ...usual, ...afterAnswer(error) };
   if (error instanceof MalformedAnswerError) return { ...usual, from: 'relist', wait: 'soon' };
   if (error instanceof SilentWatchError) return { ...usual, wait: 'soon' };
+  if (error instanceof EmptyWatchError) return usual;
   if (error instanceof ConnectionError) {
     switch (error.phase) {
       case 'connect':
@@ -62,6 +68,11 @@ export function isBrokenStream(error: unknown): boolean {
   if (error instanceof ApiError) return error.status >= 500;
   if (error instanceof ConnectionError) return error.phase === 'body';
   return error instanceof SilentWatchError || error instanceof MalformedAnswerError;
+}
+
+/** Whether an open watch came to this end by what the server did; connections break for other reasons too. */
+export function isBarren(error: unknown): boolean {
+  return error instanceof SilentWatchError || error instanceof EmptyWatchError || error instanceof ApiError;
 }
 
 /** The wait before the next try, with jitter: 0.8 s doubled each time. `failures` counts from 1. */

@@ -3,7 +3,7 @@ import type { Effects } from './effects.ts';
 import { sleep } from './effects.ts';
 import type { Listing } from './listing.ts';
 import { keepKnown, list } from './listing.ts';
-import { backOffMs, isBrokenStream, recovery, SilentWatchError, watchEnd } from './recovery.ts';
+import { backOffMs, EmptyWatchError, isBarren, isBrokenStream, recovery, watchEnd } from './recovery.ts';
 import type { WatchEnd } from './recovery.ts';
 import type { ApiClient } from './request.ts';
 import type { ResourceStatus } from './resource-status.ts';
@@ -58,7 +58,6 @@ export class Reflector<T extends StoredObject> {
   #hasWatchList = true;
   /** The last stream of initial events did not come to its end: pages are tried next. */
   #hadBrokenInitialStream = false;
-  #silentInARow = 0;
   #failures = 0;
   #attemptAt = 0;
   #healthySince: number | undefined;
@@ -132,7 +131,7 @@ export class Reflector<T extends StoredObject> {
   /** Lists if need be, then watches until the server ends the watch. */
   async #attempt(): Promise<void> {
     if (this.#version !== undefined) {
-      await this.#watch();
+      await this.#resume(this.#version);
     } else if (this.#hasWatchList && !this.#hadBrokenInitialStream) {
       await this.#watchList();
     } else {
@@ -244,18 +243,29 @@ export class Reflector<T extends StoredObject> {
     this.#options.onProgress();
   }
 
+  /** Watches on from the last version seen. */
+  async #resume(version: string): Promise<void> {
+    try {
+      await this.#watch();
+    } catch (error) {
+      // The version may be one that this server cannot go on from, or never reaches, as after a back-up was restored.
+      if (this.#isOpen && this.#version === version && isBarren(error)) this.#version = undefined;
+      throw error;
+    }
+  }
+
   async #watch(): Promise<void> {
-    const before = this.#events;
+    const from = this.#version;
     const startedAt = this.#effects.clock.now();
     await this.#follow(
-      { resourceVersion: this.#version ?? '' },
+      { resourceVersion: from ?? '' },
       (event) => {
         this.#apply(event);
       },
       () => this.#options.silenceMs,
     );
-    if (this.#events === before && this.#effects.clock.now() - startedAt < leastSpacingMs) {
-      throw new EmptyWatchError(`watch ${this.#resource.path}: the server ended the watch at once`);
+    if (this.#version === from && this.#effects.clock.now() - startedAt < leastSpacingMs) {
+      throw new EmptyWatchError(`watch ${this.#resource.path}: the server ended it at once`);
     }
   }
 
@@ -293,19 +303,13 @@ export class Reflector<T extends StoredObject> {
       },
       onEvent: (event) => {
         this.#noteHealth();
-        this.#silentInARow = 0;
         onEvent(event);
       },
       onPiece: () => {
         if (this.#isSynced) this.#options.onProgress();
       },
     };
-    try {
-      await followWatch(this.#options.client, watch, this.#effects);
-    } catch (error) {
-      if (error instanceof SilentWatchError) this.#silentInARow += 1;
-      throw error;
-    }
+    await followWatch(this.#options.client, watch, this.#effects);
   }
 
   #noteHealth(): void {
@@ -327,17 +331,21 @@ export class Reflector<T extends StoredObject> {
   }
 
   #afterGoodEnd(): number {
-    this.#failures = 0;
+    this.#forgive();
     return this.#spacingMs();
   }
 
-  #afterFailure(error: unknown): { readonly waitMs: number; readonly untilReachable: boolean } {
-    const { clock, random } = this.#effects;
+  #forgive(): void {
+    const { clock } = this.#effects;
     if (this.#healthySince !== undefined && clock.now() - this.#healthySince >= healthyMs) this.#failures = 0;
+  }
+
+  #afterFailure(error: unknown): { readonly waitMs: number; readonly untilReachable: boolean } {
+    const { random } = this.#effects;
+    this.#forgive();
     this.#failures += 1;
     const plan = recovery(error);
-    // Twice silent without a byte: the version itself may be one that this server never reaches.
-    if (plan.from === 'relist' || this.#silentInARow >= 2) this.#version = undefined;
+    if (plan.from === 'relist') this.#version = undefined;
     // Servers forget old versions in the course of things; one that forgets at once is in trouble.
     if (this.#failures > 1 || watchEnd(error) !== 'expired') this.#report(error);
     if (this.#isUnavailable(error) && !this.#isSynced) this.#becomeSynced();
@@ -396,6 +404,3 @@ export class Reflector<T extends StoredObject> {
 
 /** Most known objects are not in a list. */
 class DoubtfulListError extends Error {}
-
-/** A watch that ends at once without a word: as a failure, or a broken server would be asked without pause. */
-class EmptyWatchError extends Error {}
