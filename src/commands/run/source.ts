@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { EventSink } from '../../agent/event-subjects.ts';
 import type { Metrics } from '../../agent/metrics.ts';
 import type { Clock } from '../../agent/runner.ts';
+import { fewOf } from '../../agent/sync-report.ts';
 import type { StateSource } from '../../source/state-source.ts';
 import type { Config } from '../../config/config.ts';
 import type { Logger } from '../../log.ts';
@@ -40,6 +41,9 @@ export function checkPlaceOfState(options: CommandOptions, config: Config, env: 
   }
 }
 
+/** Of many problems that come at once so many have a line of their own in the log. */
+const maxLines = 10;
+
 /** Manifests that are watched. */
 export function manifestSource(
   options: CommandOptions,
@@ -60,12 +64,24 @@ export function manifestSource(
       after: (delayMs, callback) => clock.after(delayMs, callback),
       onProblems: (problems) => {
         if (problems.length === 0) logger.info('the manifests are good again');
-        for (const problem of problems) {
+        for (const problem of problems.slice(0, maxLines)) {
           logger.error('manifest not taken; what it last said stays', { problem: formatProblem(problem) });
+        }
+        const rest = problems.slice(maxLines).map(({ file }) => file);
+        if (rest.length > 0) {
+          logger.error('more is not taken; portwright render names each', { count: rest.length, files: fewOf(rest) });
         }
       },
       onWarnings: (warnings) => {
-        for (const { object, field, message } of warnings) logger.warn('manifest', { object, field, message });
+        for (const { object, field, reason, message } of warnings.slice(0, maxLines)) {
+          logger.warn('an object needs a look', { object, field, reason, message });
+        }
+        const rest = warnings.slice(maxLines).map(({ object }) => object);
+        if (rest.length > 0) {
+          logger.warn('more objects need a look; portwright render names each', {
+            ...{ count: rest.length, objects: fewOf(rest) },
+          });
+        }
       },
     },
   );
