@@ -1,8 +1,10 @@
-import type { Outcome, WalkVerdict } from '../../ruleset/walk-outcome.ts';
+import type { Outcome, ReachedEndpoint, WalkVerdict } from '../../ruleset/walk-outcome.ts';
 import type { TrailStep } from '../../ruleset/walk-program.ts';
 import { stepsTo, treeOf } from '../../ruleset/walk-tree.ts';
 import type { TreeNode } from '../../ruleset/walk-tree.ts';
+import { addressAndPort } from '../../source/address.ts';
 import type { Answer } from './answer.ts';
+import type { Frontend } from './frontend.ts';
 
 /** One rule of a path, as programs read it. */
 export interface StepData {
@@ -27,16 +29,34 @@ export function answerData(answer: Answer) {
     port: destination.port,
     protocol: destination.protocol,
     verdict: outcome.verdict,
-    endpoints: outcome.endpoints,
+    endpoints: outcome.endpoints.map((endpoint) => ({ ...endpoint, ...placeOf(endpoint, answer) })),
     ...(outcome.others.length === 0 ? {} : { others: outcome.others }),
     affinity: outcome.affinity,
     uncertain: outcome.uncertain,
     ...(outcome.uncertain ? { alternatives: alternativesData(outcome) } : {}),
     ...serviceData(answer),
-    ...(frontend === undefined ? {} : { way: frontend.way }),
+    ...(frontend === undefined ? {} : { way: frontend.way, policy: policyOf(frontend) }),
     left_out: answer.leftOut.map(({ endpoint, why }) => ({ address: endpoint.address, port: endpoint.port, why })),
     reasons: answer.reasons,
     steps: stepsData(treeOf(outcome.ways), family),
+  };
+}
+
+/** The traffic policy that holds for whoever comes this way. */
+export function policyOf({ servicePort, way }: Frontend): 'Cluster' | 'Local' {
+  return way === 'cluster IP' ? servicePort.internalPolicy : servicePort.externalPolicy;
+}
+
+/** The pod behind an endpoint, `namespace/name`, and the node it is on, where the slices say so. */
+export function placeOf(
+  { address, port }: ReachedEndpoint,
+  { frontend }: Answer,
+): { readonly pod?: string; readonly node?: string } {
+  const key = addressAndPort(address, port);
+  const known = frontend?.servicePort.allEndpoints.find((endpoint) => endpoint.key === key);
+  return {
+    ...(known?.pod === undefined ? {} : { pod: known.pod }),
+    ...(known?.nodeName === undefined ? {} : { node: known.nodeName }),
   };
 }
 

@@ -36,6 +36,7 @@ export function destinationOf(
   if (target.kind === 'address') return { ...target, protocol: target.protocol ?? 'tcp' };
   const candidates = models.filter((model) => isV6 === undefined || (model.family === 'IPv6') === isV6);
   if (target.kind === 'service') {
+    if (models.length === 0) throw new UsageError(noServices);
     const port = servicePortOf(target, candidates);
     return { address: mustParse(port.clusterIP), port: port.port, protocol: protocolOf(port) };
   }
@@ -48,7 +49,9 @@ export function destinationOf(
   const model = chosen?.model ?? candidates[0];
   const text = nodeAddress(model, primaryAddresses, isV6);
   if (text === undefined) {
-    throw new UsageError('--to node: the address of this node is not known; give --node-addresses or a Node');
+    const wanted = isV6OfNode(model, isV6);
+    const which = wanted === undefined ? 'the address' : wanted ? 'the IPv6 address' : 'the IPv4 address';
+    throw new UsageError(`--to node: ${which} of this node is not known; give --node-addresses or a Node`);
   }
   return { address: mustParse(text), port: target.port, protocol: target.protocol ?? chosen?.protocol ?? 'tcp' };
 }
@@ -82,6 +85,9 @@ function wayInto(servicePort: ServicePort, address: Address, port: number, host:
   return servicePort.loadBalancerIPs.includes(address.text) ? 'load balancer IP' : undefined;
 }
 
+const noServices =
+  '--to: rules alone do not tell which Services there are; give them with -f PATH or --kubeconfig PATH, or an address: IP:PORT';
+
 function servicePortOf(target: Target & { kind: 'service' }, models: readonly ProxyModel[]): ServicePort {
   const { namespace } = target;
   const all = models.flatMap((model) => model.servicePorts);
@@ -107,6 +113,8 @@ function servicePortOf(target: Target & { kind: 'service' }, models: readonly Pr
 }
 
 function elsewhere(name: string, all: readonly ServicePort[]): string {
+  if (/^\d+$/.test(name)) return `; a node port is node:${name}`;
+  if (name === 'localhost') return '; this node is node:NODEPORT, its loopback 127.0.0.1:PORT';
   const namespaces = [...new Set(all.filter((port) => port.name === name).map((port) => port.namespace))];
   return namespaces.length === 0 ? '' : `; there is one in namespace ${namespaces.join(', ')}`;
 }
@@ -117,11 +125,15 @@ function nodeAddress(
   primaries: readonly string[],
   isV6: boolean | undefined,
 ): string | undefined {
-  const wanted = model === undefined ? isV6 : model.family === 'IPv6';
+  const wanted = isV6OfNode(model, isV6);
   const own = primaries.filter((text) => wanted === undefined || text.includes(':') === wanted);
   const accepting = model?.nodePortAddresses ?? 'all';
   if (accepting === 'all') return own[0];
   return own.find((text) => accepting.includes(text)) ?? accepting[0] ?? own[0];
+}
+
+function isV6OfNode(model: ProxyModel | undefined, isV6: boolean | undefined): boolean | undefined {
+  return model === undefined ? isV6 : model.family === 'IPv6';
 }
 
 function mustParse(text: string): Address {

@@ -1,9 +1,9 @@
 import { servicePortName } from '../../model/model.ts';
-import type { LeftOutEndpoint, ServicePort } from '../../model/model.ts';
+import type { LeftOutEndpoint } from '../../model/model.ts';
 import type { Outcome, ReachedEndpoint } from '../../ruleset/walk-outcome.ts';
 import { addressAndPort } from '../../source/address.ts';
 import type { Answer } from './answer.ts';
-import { ruleOf, serviceData } from './data.ts';
+import { placeOf, policyOf, ruleOf, serviceData } from './data.ts';
 import { pathOf } from './path.ts';
 import type { PathLine } from './path.ts';
 
@@ -43,21 +43,18 @@ function heading(answer: Answer): string[] {
   const { frontend } = answer;
   if (frontend !== undefined) {
     const { servicePort, way } = frontend;
-    return [to, `Service  ${servicePortName(servicePort)} by its ${way}${policyText(servicePort, way)}`];
+    const policy = way === 'cluster IP' ? 'internalTrafficPolicy' : 'externalTrafficPolicy';
+    return [to, `Service  ${servicePortName(servicePort)} by its ${way}, ${policy} ${policyOf(frontend)}`];
   }
   const { service } = serviceData(answer);
-  const named = service === undefined ? 'none' : `${service.namespace}/${service.name}${portSuffix(service.portName)}`;
-  return [to, `Service  ${named}`];
+  if (service !== undefined)
+    return [to, `Service  ${service.namespace}/${service.name}${portSuffix(service.portName)}`];
+  // Elements of nftables maps carry no names.
+  return [to, answer.outcome.endpoints.length === 0 ? 'Service  none' : 'Service  none that these rules name'];
 }
 
 function portSuffix(portName: string | undefined): string {
   return portName === undefined ? '' : `:${portName}`;
-}
-
-function policyText(port: ServicePort, way: string): string {
-  return way === 'cluster IP'
-    ? `, internalTrafficPolicy ${port.internalPolicy}`
-    : `, externalTrafficPolicy ${port.externalPolicy}`;
 }
 
 function sideBySide(answers: readonly Answer[]): string[] {
@@ -117,10 +114,8 @@ function clientText({ client }: Answer): string {
 
 function reachedText(endpoint: ReachedEndpoint, answer: Answer): string {
   const name = addressAndPort(endpoint.address, endpoint.port);
-  const known = answer.frontend?.servicePort.allEndpoints.find((one) => one.key === name);
-  const where = [known?.pod, known?.nodeName === undefined ? undefined : `on ${known.nodeName}`].filter(
-    (one) => one !== undefined,
-  );
+  const { pod, node } = placeOf(endpoint, answer);
+  const where = [pod, node === undefined ? undefined : `on ${node}`].filter((one) => one !== undefined);
   const label = where.length === 0 ? name : `${name} (${where.join(' ')})`;
   return `${label}  ${probabilityText(endpoint.probability)}, ${seenText(endpoint, answer)}`;
 }

@@ -41,6 +41,8 @@ describe('questions to explain', () => {
 
   const refused: readonly [name: string, question: Question, message: RegExp][] = [
     ['nodeport', { to: 'shop:80' }, /no Service default\/shop/],
+    ['nodeport', { to: '30100' }, /no Service default\/30100 .*; a node port is node:30100$/],
+    ['nodeport', { to: 'localhost:30100' }, /this node is node:NODEPORT, its loopback 127\.0\.0\.1:PORT/],
     ['nodeport', { to: 'other/web:80' }, /no Service other\/web .*there is one in namespace default/],
     ['nodeport', { to: 'web:81' }, /Service default\/web has no port 81: http 80\/tcp/],
     ['three-protocols-one-port', { to: 'dns' }, /has several ports, name one/],
@@ -52,6 +54,17 @@ describe('questions to explain', () => {
       expect(() => answersTo(question, known)).to.throw(UsageError, message);
     });
   }
+
+  it('says which address of the node is missing', async () => {
+    const known = { ...(await input('nodeport')), primaryAddresses: ['172.18.0.11'] };
+    expect(() => answersTo({ to: 'node:30100', from: 'fd00::1' }, known)).to.throw(UsageError, /the IPv6 address of/);
+  });
+
+  it('does not look for a Service where only rules are given', () => {
+    const programs = dumpPrograms(corpusFile('nodeport', 'iptables.rules'), 'a', ['IPv4']);
+    const known = { programs, ...recordedSurroundings([]) };
+    expect(() => answersTo({ to: 'web:80' }, known)).to.throw(UsageError, /rules alone do not tell .* -f PATH/);
+  });
 
   it('asks for a pod that is no endpoint, the node and somebody outside when no client is named', async () => {
     const answers = await ask('nodeport', { to: 'node:30100' });
@@ -153,6 +166,8 @@ describe('questions to explain', () => {
       uncertain: false,
     });
     expect(rest.service).to.deep.equal({ namespace: 'default', name: 'web', port: 80, portName: 'http' });
+    expect([rest.way, rest.policy]).to.deep.equal(['cluster IP', 'Cluster']);
+    expect(rest.endpoints.map(({ address, node }) => [address, node])).to.deep.equal([['10.244.2.14', 'node-2']]);
   });
 });
 

@@ -46,6 +46,15 @@ describe('explain for people', () => {
     ]);
   });
 
+  it('does not deny the Service where an endpoint is reached by rules that do not name it', async () => {
+    const programs = desiredPrograms('nftables', await recordedModels('nodeport', 'nftables'));
+    const headings = ['172.18.0.11:30100', '172.18.0.11:30101'].map((to) => {
+      const answers = answersTo({ to, from: '172.18.0.100' }, { programs, ...recordedSurroundings([]) });
+      return explainText(answers).split('\n')[1];
+    });
+    expect(headings).to.deep.equal(['Service  none that these rules name', 'Service  none']);
+  });
+
   it('puts all kinds of client side by side', async () => {
     const lines = explainText(await ask('nodeport-local-policy-no-local-endpoint', { to: 'node:30100' })).split('\n');
     expect(lines.slice(3, 7).map((line) => line.split(/ {2,}/).slice(0, 3))).to.deep.equal([
