@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAgentLab, eventually } from '../support/agent-lab.ts';
@@ -60,6 +61,30 @@ describe('the agent and signals', function () {
     await eventually('ready', isReady);
     mute.kill('SIGTERM');
     expect(await once(mute, 'exit')).to.deep.equal([0, null]);
+  });
+
+  it('ends by SIGTERM also while a tool hangs that it needs to start', async () => {
+    agent.kill('SIGTERM');
+    await agent.ended;
+    const bin = join(lab.directory, 'bin');
+    mkdirSync(bin);
+    const { PATH } = process.env;
+    for (const tool of ['iptables-nft', 'nfacct', 'flock']) {
+      writeFileSync(
+        join(bin, tool),
+        `#!/bin/sh\necho >${lab.directory}/begun\nsleep 20\necho >${lab.directory}/done\n`,
+      );
+      chmodSync(join(bin, tool), 0o755);
+      process.env['PATH'] = `${bin}:${PATH ?? ''}`;
+      agent = lab.start('--iptables-variant', 'nft', '--ip-family', 'IPv4');
+      process.env['PATH'] = PATH;
+      await eventually('the tool hangs', () => existsSync(join(lab.directory, 'begun')), agent.log);
+      agent.kill('SIGTERM');
+      expect(await agent.ended, tool).to.equal(0);
+      expect(existsSync(join(lab.directory, 'done')), tool).to.equal(false);
+      rmSync(join(lab.directory, 'begun'));
+      rmSync(join(bin, tool));
+    }
   });
 
   it('opens no debugger by SIGUSR1', async () => {

@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { setTimeout as pause } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { Agent } from '../../agent/agent.ts';
 import { watchConfigFile } from '../../agent/config-watch.ts';
@@ -58,8 +57,6 @@ interface Setting {
 
 /** After so long the tools that still run are left to die with us: each table is wholly old or wholly new. */
 const longestStopMs = 1_500;
-/** After so long nothing is waited for, whatever it is. */
-const longestEndMs = longestStopMs + 100;
 
 /** Of V8 11, which Node 20 has: a newer one does not know them and would say so at each start. */
 const v8Flags = [
@@ -90,8 +87,14 @@ export async function run(options: CommandOptions, effects: CommandEffects): Pro
     return 0;
   }
   const end = ending(effects, logger);
-  const agent = settingOf({ options, effects, config, logger }).then((setting) => runAgent(setting, end));
-  return Promise.race([agent, end.whenOverdue]);
+  const starting = settingOf({ options, effects, config, logger }).then((setting) => startAgent(setting, end.fail));
+  // Nothing has been begun yet that must be finished: a tool that hangs is not waited for.
+  const started = await Promise.race([starting, end.whenEnded]);
+  if (started === undefined) return 0;
+  if (typeof started === 'number') return started;
+  const exitCode = await end.whenEnded;
+  await started.stop();
+  return exitCode;
 }
 
 async function settingOf(given: Pick<Setting, 'options' | 'effects' | 'config' | 'logger'>): Promise<Setting> {
@@ -121,8 +124,6 @@ async function writeConfig(config: Config, path: string, effects: CommandEffects
 /** What ends an agent: a signal from outside, or a reason that it found itself. Gives the exit code. */
 interface Ending {
   readonly whenEnded: Promise<number>;
-  /** It should have ended by now, and still waits for something, such as a tool that hangs. */
-  readonly whenOverdue: Promise<number>;
   readonly fail: (reason: string) => void;
 }
 
@@ -131,7 +132,6 @@ function ending({ signal }: CommandEffects, logger: Logger): Ending {
   const whenEnded = new Promise<number>((resolve) => {
     end = resolve;
   });
-  const whenOverdue = whenEnded.then((exitCode) => pause(longestEndMs, exitCode, { ref: false }));
   let isEnding = false;
   const stop = () => {
     isEnding = true;
@@ -142,7 +142,6 @@ function ending({ signal }: CommandEffects, logger: Logger): Ending {
   else signal.addEventListener('abort', stop, { once: true });
   return {
     whenEnded,
-    whenOverdue,
     fail: (reason) => {
       // Whoever ends all our processes at once, as systemd does, ends what we depend on too.
       if (isEnding) return;
@@ -153,17 +152,23 @@ function ending({ signal }: CommandEffects, logger: Logger): Ending {
   };
 }
 
-async function runAgent(setting: Setting, end: Ending): Promise<number> {
+/** An agent at work. */
+interface Started {
+  stop(): Promise<void>;
+}
+
+/** Nothing where it was told to end before the node was its own. */
+async function startAgent(setting: Setting, fail: Ending['fail']): Promise<Started | undefined> {
   const { options, config, kernel, logger, effects } = setting;
   const claim = options.dryRun
     ? { release: () => undefined }
     : await claimNode(kernel, logger, {
         signal: effects.signal,
         onLost: (reason) => {
-          end.fail(`this node can no longer be claimed: ${reason}`);
+          fail(`this node can no longer be claimed: ${reason}`);
         },
       });
-  if (claim === undefined) return 0;
+  if (claim === undefined) return undefined;
   if (!options.dryRun) {
     await tuneOom(config, kernel, logger);
     await tuneConntrack(config, kernel, logger);
@@ -172,19 +177,21 @@ async function runAgent(setting: Setting, end: Ending): Promise<number> {
     config.mode === 'iptables' && (options.dryRun ? config.nfacct : await countsPackets(kernel, setting.variant));
   const metrics = await metricsOf(setting, counters);
   const from = await sourceOf(setting, metrics);
-  const agent = await agentOf(setting, { from, metrics, counters, fail: end.fail });
-  const servers = serve(setting, { agent, metrics, from, fail: end.fail });
-  const watch = watchConfig(config, end.fail);
+  const agent = await agentOf(setting, { from, metrics, counters, fail });
+  const servers = serve(setting, { agent, metrics, from, fail });
+  const watch = watchConfig(config, fail);
   agent.start();
   from.events.record({
     ...{ regarding: nodeSubject(setting.nodeName), type: 'Normal', reason: 'Starting', action: 'StartKubeProxy' },
     note: '',
   });
-  const exitCode = await end.whenEnded;
-  watch?.stop();
-  await withinTime([agent.stop(), from.close(), ...servers.map((server) => server.close())]);
-  claim.release();
-  return exitCode;
+  return {
+    stop: async () => {
+      watch?.stop();
+      await withinTime([agent.stop(), from.close(), ...servers.map((server) => server.close())]);
+      claim.release();
+    },
+  };
 }
 
 /** Resolves when all is done, and in any case soon. */
