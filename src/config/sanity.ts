@@ -19,7 +19,7 @@ export function checkSanity(config: Config, node: Node | undefined, families: re
   const isSingleStack = families.length < 2;
   const wrongCidrs = onlyOtherFamily(detectionCidrs(config, node), primary)
     ? [
-        `${detectionField(config)} has no CIDR of ${primary}, ${isSingleStack ? 'the only' : "the node's primary"} family`,
+        `${detectionField(config)} has no CIDR of ${primary}, ${isSingleStack ? 'the only' : "the node's primary"} family: ${untold}; add one`,
       ]
     : [];
   const isFatal = isSingleStack || config.detectLocal.mode === 'NodeCIDR';
@@ -48,6 +48,8 @@ function onlyOtherFamily(cidrs: readonly string[], family: IPFamily): boolean {
   return cidrs.length > 0 && cidrs.every((cidr) => parseCidr(cidr)?.family !== family);
 }
 
+const untold = 'traffic of local pods cannot be told from other traffic';
+
 function nodePortWarnings(
   config: Config,
   node: Node | undefined,
@@ -58,11 +60,13 @@ function nodePortWarnings(
   }
   const cidrs = nodePortCidrs(config, node);
   if (cidrs.length === 0) {
-    return ["nodePortAddresses is primary, but the Node's addresses are not known: node ports answer on all addresses"];
+    return [
+      "nodePortAddresses is primary, but the Node's addresses are not known: node ports answer on all addresses; CIDRs in place of primary narrow them",
+    ];
   }
   if (onlyOtherFamily(cidrs, primary)) {
     return [
-      `nodePortAddresses has no CIDR of ${primary}, the node's primary family: node ports answer on all its addresses`,
+      `nodePortAddresses has no CIDR of ${primary}, the node's primary family: node ports answer on all its addresses; add one to narrow them`,
     ];
   }
   if (isSingleStack) return [];
@@ -72,14 +76,16 @@ function nodePortWarnings(
   const isDualStack = families.has('IPv4') && families.has('IPv6');
   if (!isDualStack || cidrs.some((cidr) => parseCidr(cidr)?.family !== primary)) return [];
   const other = primary === 'IPv4' ? 'IPv6' : 'IPv4';
-  return [`nodePortAddresses has CIDRs of ${primary} only: node ports answer on all addresses of ${other}`];
+  return [
+    `nodePortAddresses has CIDRs of ${primary} only: node ports answer on all addresses of ${other}; add one of ${other} to narrow them`,
+  ];
 }
 
 function detectionWarnings(config: Config, node: Node | undefined, primary: IPFamily): string[] {
   const isKnown = localDetector(config, node, primary) !== undefined;
   if (isKnown || onlyOtherFamily(detectionCidrs(config, node), primary)) return [];
-  const effect = 'traffic of local pods cannot be told from other traffic';
-  return [`${detectionField(config)} is not set: ${effect}`];
+  const advice = config.detectLocal.mode === 'NodeCIDR' ? 'let the cluster give it one' : 'set it (--cluster-cidr)';
+  return [`${detectionField(config)} is not set: ${untold}; ${advice}, or choose another detectLocalMode`];
 }
 
 function missingFamilyAddresses(config: Config, families: readonly IPFamily[]): string[] {
@@ -88,6 +94,8 @@ function missingFamilyAddresses(config: Config, families: readonly IPFamily[]): 
   return Object.entries(servers).flatMap(([field, bind]) => {
     if (bind === undefined || addressKind(bind.address) === 'unspecified') return [];
     const family = bind.address.includes(':') ? 'IPv6' : 'IPv4';
-    return missing.includes(family) ? [`${field} is an address of ${family}, which this host does not have`] : [];
+    return missing.includes(family)
+      ? [`${field} is an address of ${family}, which this host does not have: nothing is served on it`]
+      : [];
   });
 }

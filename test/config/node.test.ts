@@ -213,6 +213,10 @@ describe('checkSanity', () => {
       expect(findings.fatal).to.have.lengthOf(fatal.length);
       for (const [index, pattern] of warnings.entries()) expect(findings.warnings[index]).to.match(pattern);
       for (const [index, pattern] of fatal.entries()) expect(findings.fatal[index]).to.match(pattern);
+      // What is odd, what follows, and nearly always what to do.
+      for (const words of [...findings.warnings, ...findings.fatal]) {
+        expect(words).to.match(/: (?:traffic|node ports) .*; \S|: nothing is served on it$/);
+      }
     });
   }
 
