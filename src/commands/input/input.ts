@@ -82,7 +82,7 @@ export async function readInput(
   const models = config.ipFamilies.map((family) => buildModel(stateHere, modelOptions(config, host, family)));
   const allWarnings = [...warnings, ...models.flatMap((model) => model.warnings)];
   sayWarnings(allWarnings, effects);
-  return { config, state: stateHere, models, host, warnings: unique(allWarnings), problems };
+  return { config, state: stateHere, models, host, warnings: uniqueWarnings(allWarnings), problems };
 }
 
 /** Says which objects were left out; for the end of a command that kept going. */
@@ -124,12 +124,12 @@ async function interfacesOf(node: Node | undefined, facts: HostFacts | undefined
 }
 
 function sayWarnings(warnings: readonly Warning[], effects: CommandEffects): void {
-  for (const { object, field, message } of unique(warnings)) {
+  for (const { object, field, message } of uniqueWarnings(warnings)) {
     effects.say(`warning: ${object}: ${field === '' ? '' : `${field}: `}${message}`);
   }
 }
 
-/** Both families find the same fault in what they share. */
-function unique(warnings: readonly Warning[]): readonly Warning[] {
+/** Each warning once: both families find the same fault in what they share. */
+export function uniqueWarnings(warnings: readonly Warning[]): readonly Warning[] {
   return [...new Map(warnings.map((warning) => [JSON.stringify(warning), warning])).values()];
 }

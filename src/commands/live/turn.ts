@@ -16,14 +16,14 @@ const silentWaitMs = 2_000;
 export async function inTurn<T>(kernel: Kernel, effects: CommandEffects, work: () => Promise<T>): Promise<T> {
   const timer = setTimeout(() => {
     void turnHolder(kernel).then((holder) => {
-      effects.say(`waiting for ${nameOf(holder)}, which changes the rules of this node`);
+      effects.say(`waiting for ${holderName(holder)}, which changes the rules of this node`);
     });
   }, silentWaitMs);
   const claim = await claimTurn(kernel, longestWaitSeconds).finally(() => {
     clearTimeout(timer);
   });
   if (!claim.isOurs) {
-    const holder = nameOf(claim.holder);
+    const holder = holderName(claim.holder);
     throw new TroubleError(
       `${holder} has been changing the rules of this node for ${longestWaitSeconds} s; nothing was changed, try again once it has ended`,
     );
@@ -39,9 +39,12 @@ export async function inTurn<T>(kernel: Kernel, effects: CommandEffects, work: (
 async function warnOfAgent(kernel: Kernel, effects: CommandEffects): Promise<void> {
   const agent = await instanceHolder(kernel);
   if (agent === undefined) return;
-  effects.say(`warning: the agent ${nameOf(agent)} keeps the rules of this node and will undo what it does not want`);
+  effects.say(
+    `warning: the agent ${holderName(agent)} keeps the rules of this node and will undo what it does not want`,
+  );
 }
 
-function nameOf(holder: LockHolder | undefined): string {
+/** Who holds a lock, as messages name it. */
+export function holderName(holder: LockHolder | undefined): string {
   return holder === undefined ? 'a process out of sight' : `${holder.name} (process ${holder.pid})`;
 }

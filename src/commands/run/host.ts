@@ -16,6 +16,7 @@ import { TroubleError } from '../failure.ts';
 import { backendFor, haveCounters, routeLocalhost, unsupported } from '../live/kernel.ts';
 import type { Kernel } from '../live/kernel.ts';
 import { findLeftovers, removeLeftovers } from '../live/leftovers.ts';
+import { holderName } from '../live/turn.ts';
 
 /** Sets what the configuration wants of the connection table. */
 export async function tuneConntrack(config: Config, kernel: Kernel, logger: Logger): Promise<void> {
@@ -60,8 +61,7 @@ export async function claimNode(
     const now = performance.now();
     if (now - saidAt >= claimSayMs) {
       saidAt = now;
-      const { holder } = claim;
-      const by = holder === undefined ? 'a process out of sight' : `${holder.name} (process ${holder.pid})`;
+      const by = holderName(claim.holder);
       logger.warn('another agent programs this node; waiting for its end, and writing nothing', { by });
     }
     await pause(claimRetryMs, signal);

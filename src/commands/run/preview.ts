@@ -6,6 +6,7 @@ import type { CommandEffects } from '../command.ts';
 import { difference, familyDifference } from '../diff/difference.ts';
 import type { Difference, FamilyDifference } from '../diff/difference.ts';
 import { differenceText, extent } from '../diff/text.ts';
+import { uniqueWarnings } from '../input/input.ts';
 import { printValue } from '../output/format.ts';
 import { palette } from '../output/palette.ts';
 import { printedScript } from '../output/script.ts';
@@ -74,13 +75,9 @@ function scriptPrinter(effects: CommandEffects): Preview {
   };
 }
 
-/** A Service of two families may be warned of in both, in the same words. */
 function everyFamily(told: readonly Told[]): Difference {
-  const warnings = new Map(told.flatMap((one) => one.warnings.map((warning) => [JSON.stringify(warning), warning])));
-  return difference(
-    told.map(({ family }) => family),
-    [...warnings.values()],
-  );
+  const families = told.map(({ family }) => family);
+  return difference(families, uniqueWarnings(told.flatMap(({ warnings }) => warnings)));
 }
 
 function printFound(
