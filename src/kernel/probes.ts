@@ -44,7 +44,7 @@ export const nftProbeTool: ProbeTool = { load: ['nft', '-f'], list: ['nft', '-s'
 /**
  * Loads each probe in one empty network namespace, lists what is there then, and compares. No rule of this host is
  * touched. Without root a user namespace is made too, where the kernel allows that. Throws Error when there is no
- * namespace to be had.
+ * namespace to be had, or no such tool.
  */
 export async function tryProbes(
   effects: ProbeEffects,
@@ -71,7 +71,9 @@ export async function tryProbes(
 
 /** Prints `refused INDEX WORDS` for each script that was not taken, then `listing` and the listing. */
 function shellScript({ load, list }: ProbeTool): string {
+  const tools = [...new Set([load[0], list[0]])].join(' ');
   return [
+    `for tool in ${tools}; do command -v $tool >/dev/null || { echo "$tool: not installed" >&2; exit 127; }; done`,
     'index=0',
     'nfacct add portwright_probe >/dev/null 2>&1',
     'for file in "$@"; do',

@@ -172,6 +172,18 @@ describe('doctor on a tool that cannot be trusted', function () {
     expect(bad(await checkHolders(sight, await readHoldings(sight)))).to.deep.equal(['nft-crash warning']);
   });
 
+  it('says once that a tool is missing, not of each feature that it is refused', async () => {
+    const real = lab.paths.find('unshare') ?? '';
+    const sight = await withTool('unshare', `PATH=/bin exec ${real} "$@"`);
+    const found = [...(await checkIptablesFeatures(sight, 'nft')), ...(await checkNftFeatures(sight))];
+    expect(found.map(({ level }) => level)).to.deep.equal(['warning', 'warning']);
+    expect(found.map((finding) => finding.what.split(': ').slice(1).join(': '))).to.deep.equal([
+      'iptables-nft-restore: not installed',
+      'nft: not installed',
+    ]);
+    expect(new Set(found.map((finding) => finding.do))).to.deep.equal(new Set(['install the tool']));
+  });
+
   it('says so when there is no scratch namespace to be had', async () => {
     const sight = await withTool('unshare', 'echo "unshare failed: Operation not permitted" >&2; exit 1');
     const [found] = await checkNftFeatures(sight);
