@@ -261,7 +261,7 @@ async function agentOf(setting: Setting, { from, metrics, counters, fail }: Agen
         watchHost({
           ...{ follow: kernel.follow, run: kernel.run, clock: systemClock, onAddresses },
           onError: (error) => {
-            logger.warn('the addresses of this host cannot be read', { error });
+            logger.warn('the addresses of this host cannot be read; those known stay until they can', { error });
           },
         }),
       tracksLiberally: () => kernel.facts.tracksLiberally(),
