@@ -1,4 +1,5 @@
 import type { LoadFailure } from './classify.ts';
+import { shortage } from './load-signs.ts';
 import { rightsAdvice, rightsMissing } from './rights.ts';
 import type { RunResult } from './run.ts';
 
@@ -65,6 +66,11 @@ export function isMissing(error: unknown): boolean {
 /** A tool that only reads or cleans up lacks a right. */
 export function isForbidden(error: unknown): boolean {
   return error instanceof CommandError && rightsMissing.test(error.result.stderr);
+}
+
+/** The tool did not come to its end, or the host was short of memory or files: asked again it may say something else. */
+export function isPassing({ isMissing, exitCode, stderr }: RunResult): boolean {
+  return !isMissing && (exitCode === undefined || shortage.test(stderr));
 }
 
 /** Trying the same script again soon can help: somebody held a lock, or the tool was killed. */

@@ -1,4 +1,5 @@
 import { classify } from './classify.ts';
+import { isPassing } from './errors.ts';
 import { legacyTables, toolName, type IpFamily, type Variant } from './iptables-tools.ts';
 import type { Files } from './files.ts';
 import type { Run } from './run.ts';
@@ -49,7 +50,7 @@ async function toolRefusal(effects: FamilyEffects, variant: Variant, family: IpF
   if (result.exitCode === 0 || /is incompatible, use 'nft' tool/.test(result.stderr)) return undefined;
   if (result.isMissing) return result.stderr;
   const { kind, message } = classify({ tool, ...result, script: '' });
-  // Whoever asks goes without the family for as long as it lives: not because somebody was at work in that moment.
-  if (kind === 'lock-held') return undefined;
+  // Whoever asks goes without the family for as long as it lives: not because of what was so in that moment only.
+  if (kind === 'lock-held' || isPassing(result)) return undefined;
   return kind === 'environment' ? message : `${tool} cannot read table nat: ${result.stderr.trim()}`;
 }

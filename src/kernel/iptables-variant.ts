@@ -1,4 +1,4 @@
-import { isForbidden } from './errors.ts';
+import { CommandError, isForbidden, isPassing } from './errors.ts';
 import { savedRules, type IpFamily, type SaveEffects, type Variant } from './iptables-tools.ts';
 import type { Run } from './run.ts';
 
@@ -24,6 +24,8 @@ export async function detectVariant(effects: SaveEffects): Promise<DetectedVaria
   const nft = await savedText(effects, 'nft');
   const legacy = await savedText(effects, 'legacy');
   const detected = await decide(effects, nft.text, legacy.text);
+  const unread = nft.unread ?? legacy.unread;
+  if (unread !== undefined) return { ...detected, doubt: `rules could not be read at this moment: ${unread}` };
   // To read legacy takes a right more, which a container for nf_tables is not given.
   if (legacy.refusal === undefined || kubeletHint.test(nft.text)) return detected;
   return { ...detected, doubt: `tables of iptables-legacy are there and cannot be read: ${legacy.refusal}` };
@@ -41,24 +43,30 @@ async function decide(effects: SaveEffects, nft: string, legacy: string): Promis
   return installedVariant(effects.run);
 }
 
-/** The rules of both families, and why some that are there could not be read. */
+/** The rules of both families, and why some that are there could not be read: never, or not at this moment. */
 async function savedText(
   effects: SaveEffects,
   variant: Variant,
-): Promise<{ readonly text: string; readonly refusal?: string }> {
+): Promise<{ readonly text: string; readonly refusal?: string; readonly unread?: string }> {
   const families: readonly IpFamily[] = ['IPv4', 'IPv6'];
   const refusals: string[] = [];
+  const unread: string[] = [];
   const texts = families.map(async (family) => {
     try {
       return (await savedRules(effects, variant, family)).text;
     } catch (error) {
       // A node without this variant, or without this family, has no rules in it.
       if (isForbidden(error)) refusals.push((error as Error).message);
+      else if (!(error instanceof CommandError) || isPassing(error.result)) unread.push((error as Error).message);
       return '';
     }
   });
   const text = (await Promise.all(texts)).join('\n');
-  return { text, ...(refusals[0] === undefined ? {} : { refusal: refusals[0] }) };
+  return {
+    text,
+    ...(refusals[0] === undefined ? {} : { refusal: refusals[0] }),
+    ...(unread[0] === undefined ? {} : { unread: unread[0] }),
+  };
 }
 
 /** How many chains of a proxy's own a listing of iptables holds. */

@@ -41,6 +41,10 @@ export interface Sign {
 const iptables = /^ip6?tables/;
 const nft = /^nft$/;
 
+/** What tools, the loader of libraries (with numbers) and Node say where the host is short of something. */
+export const shortage =
+  /Cannot allocate memory|Out of memory|No buffer space available|Can't open |Could not open file|\bE(?:MFILE|NFILE|NOMEM|AGAIN)\b|\bError 2[34]\b/;
+
 /**
  * Known outcomes; the first that fits counts, so the special ones stand before the general.
  * Texts of iptables 1.8.9 (legacy and nf_tables), nft 1.0.6, util-linux 2.38.
@@ -85,8 +89,7 @@ export const signs: readonly Sign[] = [
   },
   {
     kind: 'environment',
-    stderr:
-      /Cannot allocate memory|Out of memory|No buffer space available|Can't open |Could not open file|\bE(?:MFILE|NFILE|NOMEM|AGAIN)\b/,
+    stderr: shortage,
     means: 'The host is short of memory or files',
     todo: 'Give it more; it is tried again',
   },

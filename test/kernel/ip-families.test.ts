@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Files } from '../../src/kernel/files.ts';
 import { iptablesFamily, nftFamily } from '../../src/kernel/ip-families.ts';
 import { createRun } from '../../src/kernel/run.ts';
+import { createToolPaths } from '../../src/kernel/tool-paths.ts';
 import { createKernelLab, type KernelLab } from './lab.ts';
 
 describe('the support of an IP family', function () {
@@ -68,6 +71,18 @@ describe('the support of an IP family', function () {
       holder.kill();
     }
   });
+
+  for (const [what, script] of [
+    ['was killed', 'kill -KILL $$'],
+    ['found no file left', 'echo "ip6tables: error while loading shared libraries: libc.so.6: Error 24" >&2; exit 127'],
+  ] as const) {
+    it(`is there although the tool that was asked ${what}`, async () => {
+      await writeFile(join(lab.directory.path, 'ip6tables-nft'), `#!/bin/sh\n${script}\n`);
+      await chmod(join(lab.directory.path, 'ip6tables-nft'), 0o755);
+      const run = createRun({ ...lab.options, paths: createToolPaths(lab.directory.path) });
+      expect((await iptablesFamily({ ...lab, run }, 'nft', 'IPv6')).isSupported).to.equal(true);
+    });
+  }
 
   it('is missing where the tool is, which the reason names', async () => {
     const paths = { searched: ['/nowhere'], find: () => undefined };

@@ -91,6 +91,24 @@ describe('the variant of iptables', function () {
     });
   });
 
+  for (const [what, script] of [
+    ['is killed', 'kill -KILL $$'],
+    ['finds no memory', 'echo "iptables-nft-save: Cannot allocate memory" >&2; exit 1'],
+  ] as const) {
+    it(`is doubtful where the tool that would show it ${what}`, async () => {
+      await lab.namespace.shell(
+        'iptables-nft -t mangle -N KUBE-KUBELET-CANARY; iptables-legacy -t nat -N KUBE-SERVICES',
+      );
+      const directory = join(lab.directory.path, 'shims');
+      await mkdir(directory);
+      await writeFile(join(directory, 'iptables-nft-save'), `#!/bin/sh\n${script}\n`);
+      await chmod(join(directory, 'iptables-nft-save'), 0o755);
+      const paths = createToolPaths(`${directory}:${String(process.env['PATH'])}`);
+      const { doubt } = await detectVariant({ ...lab, run: createRun({ ...lab.options, paths }) });
+      expect(doubt).to.contain('could not be read').and.to.contain('iptables-nft-save');
+    });
+  }
+
   it('is what `iptables` is in an empty kernel, where looking creates nothing', async () => {
     const installed = (await lab.namespace.mustExec('iptables', '--version')).includes('legacy') ? 'legacy' : 'nft';
     expect((await detectVariant(lab)).variant).to.equal(installed);
