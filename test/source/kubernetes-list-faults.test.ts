@@ -138,7 +138,7 @@ describe('cluster source: a server that misbehaves when it lists', () => {
       });
       lab = createClusterLab(server);
       lab.source.start();
-      await lab.sees(['web'], 31_000);
+      await lab.sees(['web'], 40_000);
     });
 
     it('names resource and role when the server forbids a resource', async () => {
