@@ -1,9 +1,9 @@
 import type { Conntrack, UdpFlow } from '../kernel/conntrack.ts';
-import type { ProxyModel } from '../model/model.ts';
+import type { ProxyModel, ServicePort } from '../model/model.ts';
 import type { IPFamily } from '../source/objects.ts';
 import { Runner } from './runner.ts';
 import type { Clock } from './runner.ts';
-import { canMakeFlowsStale, staleFlows } from './stale-flows.ts';
+import { canMakeFlowsStale, formerPorts, staleFlows } from './stale-flows.ts';
 import type { StaleFlow } from './stale-flows.ts';
 
 export interface FlowCleanerOptions {
@@ -19,6 +19,8 @@ export interface FlowCleanerOptions {
 const minIntervalMs = 1_000;
 /** What fails for so long, such as a tool that is not installed, is told seldom. A change is looked at in any case. */
 const retryIntervalMs = 600_000;
+/** More are forgotten, the oldest first: where flows cannot be read for days, Services come and go meanwhile. */
+const maxFormer = 10_000;
 
 /**
  * Removes the UDP flows of one family that the connection table would send to the wrong place, beside the syncs: what
@@ -29,8 +31,8 @@ export class FlowCleaner {
   readonly #runner: Runner;
   /** What is in the kernel. */
   #desired: ProxyModel | undefined;
-  /** What flows were last cleaned for. */
-  #cleaned: ProxyModel | undefined;
+  /** What was in the kernel since flows were last cleaned and is not there now, the oldest first. */
+  readonly #former = new Map<string, ServicePort>();
 
   constructor(options: FlowCleanerOptions) {
     this.#options = options;
@@ -47,10 +49,10 @@ export class FlowCleaner {
 
   /** The rules of this model are in the kernel. */
   written(model: ProxyModel): void {
-    const isNeeded = canMakeFlowsStale(this.#cleaned, model);
+    const before = this.#desired;
     this.#desired = model;
-    if (isNeeded) this.#runner.request();
-    else this.#cleaned = model;
+    if (before !== undefined) this.#remember(formerPorts(before, model));
+    if (canMakeFlowsStale(before, model)) this.#runner.request();
   }
 
   stop(): Promise<void> {
@@ -62,16 +64,25 @@ export class FlowCleaner {
     const desired = this.#desired;
     if (desired === undefined) return 'done';
     const startedAt = clock.now();
-    const stale = this.#staleAmong(desired, await conntrack.listUdp(family));
+    const former = new Map(this.#former);
+    const stale = this.#staleAmong(desired, [...former.values()], await conntrack.listUdp(family));
     if (stale.length > 0) await conntrack.delete(stale.map(({ flow }) => flow));
-    this.#cleaned = desired;
+    for (const [destinations, port] of former) {
+      if (this.#former.get(destinations) === port) this.#former.delete(destinations);
+    }
     onCleaned(stale, clock.now() - startedAt);
     return 'done';
   }
 
-  #staleAmong(desired: ProxyModel, flows: readonly UdpFlow[]): readonly StaleFlow[] {
-    const hostAddresses = this.#options.hostAddresses();
-    const previous = this.#cleaned;
-    return staleFlows({ desired, ...(previous === undefined ? {} : { previous }), hostAddresses, flows });
+  #remember(former: ReadonlyMap<string, ServicePort>): void {
+    for (const [destinations, port] of former) this.#former.set(destinations, port);
+    for (const oldest of this.#former.keys()) {
+      if (this.#former.size <= maxFormer) break;
+      this.#former.delete(oldest);
+    }
+  }
+
+  #staleAmong(desired: ProxyModel, former: readonly ServicePort[], flows: readonly UdpFlow[]): readonly StaleFlow[] {
+    return staleFlows({ desired, former, hostAddresses: this.#options.hostAddresses(), flows });
   }
 }

@@ -21,8 +21,8 @@ export interface StaleFlow {
 /** What flows are judged by. */
 export interface StaleFlowsInput {
   readonly desired: ProxyModel;
-  /** The model of the last sync; absent at the first one, when no Service can be known to be gone. */
-  readonly previous?: ProxyModel;
+  /** Those that `formerPorts` told since flows were last judged; at the start no Service can be known to be gone. */
+  readonly former?: readonly ServicePort[];
   /** The host's own addresses, canonical: those that node ports answer on when the model says `all`. */
   readonly hostAddresses: readonly string[];
   readonly flows: Iterable<UdpFlow>;
@@ -34,17 +34,17 @@ export interface StaleFlowsInput {
  * endpoint serves is never touched, nor is one that belongs to no Service, so nothing is removed at a restart at
  * which nothing changed.
  */
-export function staleFlows({ desired, previous, hostAddresses, flows }: StaleFlowsInput): readonly StaleFlow[] {
+export function staleFlows({ desired, former = [], hostAddresses, flows }: StaleFlowsInput): readonly StaleFlow[] {
   const now = flowTargets(desired, hostAddresses);
-  const before = previous === undefined ? undefined : flowTargets(previous, hostAddresses);
+  const before = flowTargets({ ...desired, servicePorts: former }, hostAddresses);
   const stale: StaleFlow[] = [];
   for (const flow of flows) {
     const { destinationPort } = flow.original;
     // Most flows of a busy host are no business of ours; this costs them no string.
-    if (!now.ports.has(destinationPort) && before?.ports.has(destinationPort) !== true) continue;
+    if (!now.ports.has(destinationPort) && !before.ports.has(destinationPort)) continue;
     const target = targetOf(now, flow);
     const reason = target === undefined ? undefined : staleness(target, flow);
-    const gone = target === undefined && before !== undefined ? targetOf(before, flow) : undefined;
+    const gone = target === undefined ? targetOf(before, flow) : undefined;
     if (target !== undefined && reason !== undefined) stale.push({ flow, reason, servicePort: target.name });
     else if (gone !== undefined && isTranslated(flow)) {
       stale.push({ flow, reason: 'service-gone', servicePort: gone.name });
@@ -58,6 +58,18 @@ export function canMakeFlowsStale(previous: ProxyModel | undefined, desired: Pro
   if (previous === undefined) return true;
   const { before, after } = differingMiddle(previous.servicePorts, desired.servicePorts);
   return before.some(isUdp) || after.some(isUdp);
+}
+
+/** The UDP service ports of which an address, a port or a node port is not in the kernel any more, by what they had. */
+export function formerPorts(previous: ProxyModel, desired: ProxyModel): ReadonlyMap<string, ServicePort> {
+  const { before, after } = differingMiddle(previous.servicePorts, desired.servicePorts);
+  const former = new Map(before.filter(isUdp).map((port) => [destinationsOf(port), port]));
+  for (const port of after.filter(isUdp)) former.delete(destinationsOf(port));
+  return former;
+}
+
+function destinationsOf({ clusterIP, externalIPs, loadBalancerIPs, port, nodePort }: ServicePort): string {
+  return [clusterIP, ...externalIPs, ...loadBalancerIPs, port, nodePort ?? 'no node port'].join(' ');
 }
 
 interface FlowTarget {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { canMakeFlowsStale, staleFlows } from '../../src/agent/stale-flows.ts';
 import type { UdpFlow } from '../../src/kernel/conntrack.ts';
-import type { ProxyModel } from '../../src/model/model.ts';
+import type { ProxyModel, ServicePort } from '../../src/model/model.ts';
 import { endpoint, proxyModel, servicePort } from './models.ts';
 
 const hostAddresses = ['172.18.0.11', '10.244.1.1', '127.0.0.1'];
@@ -30,7 +30,7 @@ const withoutPod2 = { ...dns, allEndpoints: [pod1] };
 const empty = { ...dns, allEndpoints: [] };
 
 describe('agent/stale-flows', () => {
-  const cases: { title: string; desired: ProxyModel; previous?: ProxyModel; flow: UdpFlow; reason?: string }[] = [
+  const cases: { title: string; desired: ProxyModel; former?: ServicePort[]; flow: UdpFlow; reason?: string }[] = [
     {
       title: 'keeps a flow to an endpoint that serves',
       desired: proxyModel([dns]),
@@ -136,34 +136,34 @@ describe('agent/stale-flows', () => {
     {
       title: 'removes a flow to a Service that is gone',
       desired: proxyModel([]),
-      previous: proxyModel([dns]),
+      former: [dns],
       flow: flow('10.96.0.10 53', '10.244.2.14 5353'),
       reason: 'service-gone',
     },
     {
       title: 'removes a flow to an external IP that was taken away',
       desired: proxyModel([{ ...dns, externalIPs: [] }]),
-      previous: proxyModel([dns]),
+      former: [dns],
       flow: flow('198.51.100.1 53', '10.244.2.14 5353'),
       reason: 'service-gone',
     },
     {
       title: 'removes a flow to a node port that was changed',
       desired: proxyModel([{ ...dns, nodePort: 30_054 }]),
-      previous: proxyModel([dns]),
+      former: [dns],
       flow: flow('172.18.0.11 30053', '10.244.2.14 5353'),
       reason: 'service-gone',
     },
     {
       title: 'keeps an untranslated flow to an address that was a Service',
       desired: proxyModel([]),
-      previous: proxyModel([dns]),
+      former: [dns],
       flow: flow('198.51.100.1 53', '198.51.100.1 53'),
     },
     {
       title: 'judges a flow by the Service that took the address over',
       desired: proxyModel([{ ...dns, name: 'other' }]),
-      previous: proxyModel([withoutPod2]),
+      former: [withoutPod2],
       flow: flow('10.96.0.10 53', '10.244.2.14 5353'),
     },
   ];
