@@ -134,6 +134,24 @@ describe('the commands of the portwright program', function () {
       expect(empty.stdout).to.include('*nat');
     });
 
+    it('tells of a directory without manifests, and where it did not look', async () => {
+      const path = file('outer/inner/web.yaml', manifest('web', 30_080)).replace('/inner/web.yaml', '');
+      const { exitCode, stderr } = await run(['render', '-f', path]);
+      expect(`${exitCode} ${stderr}`).to.match(/^2 .*\/outer: no file \*\.yaml.* -R looks into the folders inside too/);
+      expect((await run(['render', '-f', path, '-R'])).exitCode).to.equal(0);
+    });
+
+    it('says when this node is none of the Nodes that are given', async () => {
+      const node = (name: string) => `---\napiVersion: v1\nkind: Node\nmetadata: { name: ${name} }\n`;
+      const stdin = manifest('web', 30_080) + node('node-1') + node('node-2');
+      const said = async (name: string) =>
+        (await run(['render', '-f', '-', '--hostname-override', name], { stdin })).stderr;
+      expect(await said('node-3')).to.equal(
+        'note: there is no Node node-3 among those given (node-1, node-2); --hostname-override NAME chooses one\n',
+      );
+      expect(await said('node-2')).to.equal('');
+    });
+
     it('counts other kinds on stderr', async () => {
       const deployment = '---\napiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web }\n';
       const { exitCode, stderr } = await run(['render', '-f', '-'], { stdin: manifest('web', 30_080) + deployment });

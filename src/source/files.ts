@@ -169,7 +169,9 @@ function tooLarge(file: string, bytes: number): Problem {
 
 function unreadable(file: string, error: unknown): Problem {
   if (!(error instanceof Error)) throw error;
-  return { file, message: readingReason(error) };
+  if (!/^https?:\/\//.test(file)) return { file, message: readingReason(error) };
+  const hint = 'give - and let another program fetch it: curl -sSfL URL | portwright COMMAND -f -';
+  return { file, message: 'is an address of the web, and no file', hint };
 }
 
 /** Why a file cannot be read, without the words of system calls. */

@@ -56,6 +56,7 @@ describe('input files', () => {
 
   const refused: readonly (readonly [string, () => string, RegExp])[] = [
     ['a file that is not there', () => join(folder, 'absent'), /no such file/],
+    ['an address of the web', () => 'https://example.com/web.yaml', /is an address of the web, and no file/],
     ['a path below a file', () => join(put('file'), 'below'), /no such file/],
     ['a NUL', () => put('nul.yaml', 'a: 1\nb: \0\n'), /NUL/],
     ['bytes that are not UTF-8', () => put('latin.yaml', Buffer.from('a: 1\nb: \xe9\n', 'latin1')), /not valid UTF-8/],

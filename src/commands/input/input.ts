@@ -67,6 +67,7 @@ export async function readInput(
   const { state, nodes, problems, warnings } = await readState(options, effects, config);
   const name = nodeName(config, nodes, hostname());
   const node = state.node ?? nodes.find(({ metadata }) => metadata.name === name);
+  if (node === undefined && nodes.length > 0) effects.say(strangerNote(name, nodes));
   const interfaces = config.nodeAddresses === undefined ? await interfacesOf(node, facts) : [];
   const host: Host = {
     nodeName: name,
@@ -88,6 +89,13 @@ export async function readInput(
 /** Says which objects were left out; for the end of a command that kept going. */
 export function sayProblems(problems: readonly Problem[], effects: CommandEffects): void {
   for (const problem of problems) effects.say(formatProblem(problem));
+}
+
+/** Addresses are then those of this host, and no endpoint is on it: hardly what was meant. */
+function strangerNote(name: string, nodes: readonly Node[]): string {
+  const names = nodes.slice(0, 5).map(({ metadata }) => metadata.name);
+  const list = [...names, ...(nodes.length > names.length ? ['…'] : [])].join(', ');
+  return `note: there is no Node ${name} among those given (${list}); --hostname-override NAME chooses one`;
 }
 
 /** kube-proxy's flags that make it do something else; here that is a command, or a matter of the agent. */

@@ -16,21 +16,23 @@ export async function manifestState(
     recursive: options.recursive,
     readStdin: () => effects.readStdin(),
   });
-  const found = readManifests(texts, {
+  const read = readManifests(texts, {
     namespace: config.namespace,
     serviceClusterIPRanges: config.serviceClusterIPRanges,
     nodePortRange: config.nodePortRange,
     ...(config.nodeNameOverride === undefined ? {} : { nodeName: config.nodeNameOverride }),
   });
-  const problems = [...unreadable, ...found.problems];
-  const isEmpty = found.serviceCount === 0 && !options.allowEmpty;
+  const problems = [...unreadable, ...read.problems];
+  const isEmpty = read.serviceCount === 0 && !options.allowEmpty;
   // What cannot be read may be where the Services are.
   if (problems.length > 0 && (isEmpty || !options.keepGoing)) throw new InputError(problems);
-  for (const [kind, count] of found.ignored) effects.say(`note: ${counted(count, `object`)} of kind ${kind} ignored`);
+  for (const [kind, count] of read.ignored) effects.say(`note: ${counted(count, `object`)} of kind ${kind} ignored`);
   if (isEmpty) {
+    const inside = options.recursive ? '' : '; -R looks into the folders inside too';
+    const found = texts.length === 0 ? `no file *.yaml, *.yml or *.json found${inside}` : 'no Service found';
     throw new UsageError(
-      `${options.filenames.join(', ')}: no Service found; give --allow-empty if that is meant (apply would remove all rules of Services)`,
+      `${options.filenames.join(', ')}: ${found}; give --allow-empty if that is meant (apply would remove all rules of Services)`,
     );
   }
-  return { state: found.state, nodes: found.nodes, problems, warnings: found.warnings };
+  return { state: read.state, nodes: read.nodes, problems, warnings: read.warnings };
 }
