@@ -1,10 +1,14 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { KubeConfig } from '@kubernetes/client-node';
 import { expect } from 'chai';
 import { apiError, ConnectionError } from '../../src/source/kubernetes/api-error.ts';
 import type { ConnectionOptions, Surroundings } from '../../src/source/kubernetes/credentials.ts';
 import { ConnectionConfigError, loadCredentials } from '../../src/source/kubernetes/credentials.ts';
+import { limitPlugins } from '../../src/source/kubernetes/exec-plugin.ts';
 import { createClient } from '../../src/source/kubernetes/request.ts';
 import type { Authority } from '../support/certificate.ts';
 import { createAuthority } from '../support/certificate.ts';
@@ -160,6 +164,27 @@ describe('cluster source: credentials', () => {
       expect(server.requests.map(({ headers }) => headers.authorization)).to.deep.equal(
         ['plugin-1', 'plugin-1', 'plugin-1', 'plugin-2'].map((token) => `Bearer ${token}`),
       );
+    });
+
+    it('are not waited for without end: a plugin that hangs is ended', async () => {
+      const config = new KubeConfig();
+      const exec = { command: 'sh', args: ['-c', `echo $$ > ${directory}/pid; exec sleep 600`] };
+      const cluster = { name: 'here', server: 'https://127.0.0.1', skipTLSVerify: true };
+      config.loadFromClusterAndUser(cluster, { name: 'me', exec });
+      limitPlugins(config, 500);
+      const reason = await config.applyToHTTPSOptions({}).then(
+        () => 'an answer',
+        () => 'none',
+      );
+      expect(reason).to.equal('none');
+      const pid = Number(readFileSync(join(directory, 'pid'), 'utf8'));
+      expect(() => process.kill(pid, 0)).to.throw('ESRCH');
+    });
+
+    it('end nothing where the plugin cannot be started for want of files', async () => {
+      const program = join(import.meta.dirname, 'plugin-without-files.ts');
+      const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', program]);
+      expect(stdout).to.include('cannot be started: no file can be opened');
     });
 
     it('may be a name and a password', async () => {

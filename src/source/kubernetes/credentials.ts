@@ -5,6 +5,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Cluster, User } from '@kubernetes/client-node';
 import { JSON_SCHEMA, load } from 'js-yaml';
+import { limitPlugins } from './exec-plugin.ts';
 import { proxyOf } from './proxy.ts';
 
 /** Where the user says the API server is. */
@@ -201,6 +202,7 @@ function parseText(text: string, path: string): { readonly config: KubeConfig; r
     const raw = load(text, { schema: JSON_SCHEMA });
     if (typeof raw !== 'object' || raw === null) throw new Error('it is no YAML mapping');
     config.loadFromString(text);
+    limitPlugins(config, execTimeoutMs);
     return { config, raw };
   } catch (error) {
     // Further lines of a YAML error quote the file, and that may hold secrets.
