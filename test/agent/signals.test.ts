@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAgentLab, eventually } from '../support/agent-lab.ts';
@@ -39,6 +39,19 @@ describe('the agent and signals', function () {
         .and.to.include('10.0.0.5');
     });
   }
+
+  it('keeps the node when the process that holds its lock is ended by its name', async () => {
+    const children = () => readFileSync(`/proc/${agent.pid}/task/${agent.pid}/children`, 'utf8').trim().split(' ');
+    const keeper = children().find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n');
+    process.kill(Number(keeper), 'SIGTERM');
+    await eventually('the lock is taken again', () => agent.log().includes('is ours again'), agent.log);
+    const other = lab.start('--iptables-variant', 'nft', '--ip-family', 'IPv4');
+    await eventually('the other waits', () => other.log().includes('another agent programs this node'), other.log);
+    other.kill('SIGTERM');
+    expect(await other.ended).to.equal(0);
+    agent.kill('SIGTERM');
+    expect(await agent.ended).to.equal(0);
+  });
 
   it('ends with 0 also when its log had no room', async () => {
     agent.kill('SIGTERM');

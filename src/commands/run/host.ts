@@ -5,7 +5,7 @@ import { conntrackTuning, oomTuning } from '../../agent/tuning.ts';
 import type { Config } from '../../config/config.ts';
 import { modelOptions } from '../../config/node.ts';
 import { withGuard } from '../../iptables/guard.ts';
-import { claimInstance } from '../../kernel/instance-lock.ts';
+import { claimInstance, type Claim } from '../../kernel/instance-lock.ts';
 import type { Variant } from '../../kernel/iptables-tools.ts';
 import { routeLocalnet } from '../../kernel/sysctl.ts';
 import type { Logger } from '../../log.ts';
@@ -48,16 +48,36 @@ export async function usableFamilies(
 const claimRetryMs = 1_000;
 const claimSayMs = 30_000;
 
-/** Waits until this is the one agent of the node; nothing when told to stop meanwhile. */
+/**
+ * Waits until this is the one agent of the node; nothing when told to stop meanwhile. A claim that is lost, because
+ * somebody ends all processes of a name, is made again; `onLost` is called when it cannot be.
+ */
 export async function claimNode(
   kernel: Kernel,
   logger: Logger,
   { signal, onLost }: { readonly signal: AbortSignal; readonly onLost: (reason: string) => void },
 ): Promise<{ release(): void } | undefined> {
+  let current: Claim | undefined;
+  const claimAgain = async (lost: string): Promise<void> => {
+    try {
+      current = await claimInstance(kernel, (reason) => void claimAgain(reason));
+      if (current.isOurs) logger.warn('the lock that marks this node as ours was lost, and is ours again', { lost });
+      else onLost(`${lost}; it is that of ${holderName(current.holder)} now`);
+    } catch (error) {
+      onLost(`${lost}; ${(error as Error).message}`);
+    }
+  };
   let saidAt = -Infinity;
   while (!signal.aborted) {
-    const claim = await claimInstance(kernel, onLost);
-    if (claim.isOurs) return claim;
+    const claim = await claimInstance(kernel, (reason) => void claimAgain(reason));
+    if (claim.isOurs) {
+      current = claim;
+      return {
+        release: () => {
+          if (current?.isOurs === true) current.release();
+        },
+      };
+    }
     const now = performance.now();
     if (now - saidAt >= claimSayMs) {
       saidAt = now;
