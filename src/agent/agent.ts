@@ -13,7 +13,7 @@ import type { Backend } from './backend.ts';
 import { nodeSubject, serviceSubject, warnedSubject } from './event-subjects.ts';
 import type { EventSink } from './event-subjects.ts';
 import { FamilyLoop } from './family-loop.ts';
-import type { Synced } from './family-loop.ts';
+import type { Synced } from './family-handlers.ts';
 import { FamilyReports } from './family-reports.ts';
 import { FlowCleaner } from './flow-cleaner.ts';
 import type { Health } from './health.ts';

@@ -1,28 +1,25 @@
 import { isWorthRetry, LoadError } from '../kernel/errors.ts';
 import type { Commit } from '../kernel/monitor.ts';
 import type { ProxyModel } from '../model/model.ts';
-import type { Change, Plan } from '../ruleset/plan.ts';
-import { namespacedName } from '../ruleset/ruleset.ts';
+import type { Change } from '../ruleset/plan.ts';
 import type { Ruleset, ServiceName } from '../ruleset/ruleset.ts';
 import type { Backend } from './backend.ts';
 import { coldStartStages, renderInPieces } from './cold-start.ts';
-import { rulesInFront } from './drift.ts';
-import type { Drift, RulesInFront } from './drift.ts';
-import { touchedObjects, unknownObject } from './foreign-commit.ts';
-import type { Writer } from './foreign-commit.ts';
+import type { Drift } from './drift.ts';
+import type { FamilyHandlers } from './family-handlers.ts';
+import { touchedObjects } from './foreign-commit.ts';
 import { ListingSchedule } from './listing-schedule.ts';
-import type { SyncStage } from './metrics.ts';
-import { withOwnText } from './own-text.ts';
+import { LiveRules } from './live-rules.ts';
 import { Quarantine } from './quarantine.ts';
 import { Runner } from './runner.ts';
 import type { Clock, RunOutcome } from './runner.ts';
 import { ServiceTimes } from './service-times.ts';
 import type { Times } from './service-times.ts';
-import { sync } from './sync.ts';
+import { writeInStages } from './staged-write.ts';
 import type { Refusal } from './sync.ts';
 import { timedBackend } from './timed-backend.ts';
 import type { TimedBackend } from './timed-backend.ts';
-import { WriterPatience } from './writer-patience.ts';
+import { UnreadCommits } from './unread-commits.ts';
 
 export interface FamilyLoopOptions {
   readonly backend: Backend;
@@ -42,85 +39,32 @@ export interface FamilyLoopOptions {
   readonly handlers: FamilyHandlers;
 }
 
-/** What a family's loop tells. None of these may throw. */
-export interface FamilyHandlers {
-  /** A sync takes up everything that was asked for until now. */
-  onBegun(): void;
-  onSynced(synced: Synced): void;
-  /** `isBusy`: somebody holds a lock, it is tried again within a second. */
-  onFailed(
-    error: unknown,
-    failed: { readonly isBusy: boolean; readonly tookMs: number; readonly wasListed: boolean },
-  ): void;
-  /** The kernel is known, or must be feared, to hold something else than it should. */
-  onDoubt(why: string): void;
-  /** Everything that should be in the kernel was found there. */
-  onVerified(): void;
-  /** Found and about to be put right. */
-  onDrift(drift: Drift): void;
-  /** Somebody goes on changing these; they are put right less and less often. */
-  onContested(objects: readonly string[], writer: Writer): void;
-  onRulesInFront(found: readonly RulesInFront[]): void;
-  /** Of a dry run. */
-  onPlan(model: ProxyModel, plan: Plan, tookMs: number): void;
-}
-
-/** What was written. */
-interface Written {
-  readonly changes: readonly Change[];
-  readonly refusals: readonly Refusal[];
-  /** In the tool's words: what could not be removed. */
-  readonly leftovers: readonly string[];
-  /** What the kernel holds now. */
-  readonly live: Ruleset;
-}
-
-/** A sync that ended well. */
-export interface Synced extends Written {
-  readonly model: ProxyModel;
-  readonly wasListed: boolean;
-  /** Milliseconds by stage. */
-  readonly stages: ReadonlyMap<SyncStage, number>;
-  readonly tookMs: number;
-}
-
 /** What nobody could remove is tried again so often: somebody may still point to it. */
 const removeAgainMs = 15_000;
-const maxWriters = 20;
-const maxTouched = 100;
-const peaceMs = 10_000;
+
+/** One sync. */
+interface Round {
+  readonly model: ProxyModel;
+  readonly timed: TimedBackend;
+  readonly startedAt: number;
+  readonly wasListed: boolean;
+}
 
 /** Keeps the rules of one family true, for ever. */
 export class FamilyLoop {
   readonly #options: FamilyLoopOptions;
   readonly #runner: Runner;
   readonly #schedule: ListingSchedule;
-  readonly #patience = new WriterPatience();
+  readonly #rules = new LiveRules();
+  readonly #commits = new UnreadCommits();
   readonly #quarantine = new Quarantine();
   readonly #times = new ServiceTimes();
-  /** What the kernel holds as far as is known; nothing when it must be read. */
-  #live: Ruleset | undefined;
-  /** The fingerprint of a listing in which nothing but what is known to be live was found, as long as that is so. */
-  #foundAs: string | undefined;
-  /** What was last written. */
-  #applied: ProxyModel | undefined;
-  #isVerified = false;
-  #hasBegun = false;
-  #isAboutToRead = false;
+  /** Whether the kernel holds what it should. `behind`: something failed and was not made up for, so it does not. */
+  #trust: 'verified' | 'doubted' | 'behind' = 'doubted';
+  /** Somebody asked, and no sync has done it yet. */
   #isRequested = false;
-  /** Something failed and was not made up for: what was last written is not all that should be there. */
-  #isBehind = false;
-  /** What differs next need not be anybody else's doing. */
-  #isUnaccounted = false;
-  /** The live rules are to be read at this time of the clock. */
-  #listAt = -Infinity;
-  /** Objects whose removal did not work. */
-  #unremoved: ReadonlySet<string> = new Set();
-  #writers: Writer[] = [];
-  #touched = new Set<string>();
-  /** Readings in a row that somebody's commits made necessary and that found nothing. */
-  #fruitless = 0;
-  #fruitlessUntil = -Infinity;
+  /** The next reading has not begun, and will see whatever is committed until then. */
+  #isReadingAhead = true;
 
   constructor(options: FamilyLoopOptions) {
     this.#options = options;
@@ -133,7 +77,7 @@ export class FamilyLoop {
       clock,
       run: () => this.#run(),
       onError: (error) => {
-        this.#forget();
+        this.#rules.forget();
         handlers.onFailed(error, { isBusy: false, tookMs: 0, wasListed: false });
       },
     });
@@ -156,27 +100,24 @@ export class FamilyLoop {
 
   /** Commits may have been missed. */
   readAgain(): void {
-    // The first sync reads in any case, and a reading that has not begun will see everything.
-    if (!this.#hasBegun || this.#isAboutToRead) return;
-    this.#touched.add(unknownObject);
-    this.#listWithin(Math.max(0, this.#fruitlessUntil - this.#options.clock.now()));
+    if (this.#isReadingAhead) return;
+    this.#commits.addUnknown();
+    this.#readAt(Math.max(this.#options.clock.now(), this.#commits.restUntil));
   }
 
   /** Somebody else changed rules in the kernel. */
   foreignCommit(commit: Commit): void {
-    if (!this.#hasBegun) return;
     const touched = touchedObjects(commit, this.#options.backend);
     if (touched.length === 0) return;
     const { pid, processName } = commit;
     const writer = { pid, processName };
-    if (this.#writers.length < maxWriters) this.#writers.push(writer);
-    for (const object of touched) if (this.#touched.size < maxTouched) this.#touched.add(object);
+    this.#commits.add(touched, writer);
     const now = this.#options.clock.now();
-    const contested = this.#patience.contested(touched, now);
+    const contested = this.#commits.contested(touched, now);
     if (contested.length > 0) this.#options.handlers.onContested(contested, writer);
     // Before the first sync there is nothing to doubt.
-    if (this.#applied !== undefined) this.#doubt(`${processName} (process ${pid}) changed rules; they are being read`);
-    this.#listWithin(Math.max(this.#patience.waitMs(touched, now), this.#fruitlessUntil - now, 0));
+    if (this.#rules.isWritten) this.#doubt(`${processName} (process ${pid}) changed rules; they are being read`);
+    if (!this.#isReadingAhead) this.#readAt(now + this.#commits.waitMs(touched, now));
   }
 
   /** Starts nothing more and waits for what is under way. Rules stay. */
@@ -184,194 +125,160 @@ export class FamilyLoop {
     return this.#runner.stop();
   }
 
-  #listWithin(delayMs: number): void {
-    this.#listAt = Math.min(this.#listAt, this.#options.clock.now() + delayMs);
-    this.#runner.requestWithin(delayMs);
+  #readAt(at: number): void {
+    this.#schedule.plan(at);
+    this.#runner.requestWithin(at - this.#options.clock.now());
   }
 
-  /** The rules must be read before the next write. */
-  #forget(): void {
-    this.#live = undefined;
-    this.#foundAs = undefined;
-    this.#isUnaccounted = true;
-  }
-
-  #doubt(why: string): void {
-    this.#isVerified = false;
-    this.#options.handlers.onDoubt(why);
+  #readWithin(delayMs: number): void {
+    this.#readAt(this.#options.clock.now() + delayMs);
   }
 
   async #run(): Promise<RunOutcome> {
     // What it throws is a mistake of ours: the runner's next try, after a wait, finds what is due.
     const outcome = await this.#sync();
     // The run took the runner's deadline away, whatever it was for.
-    const nextAt = Math.min(this.#listAt, this.#quarantine.retryAt);
+    const nextAt = Math.min(this.#schedule.at, this.#quarantine.retryAt);
     if (Number.isFinite(nextAt)) this.#runner.requestWithin(nextAt - this.#options.clock.now());
     return outcome;
   }
 
   async #sync(): Promise<RunOutcome> {
-    const { clock, backend, handlers, date } = this.#options;
+    const { clock, backend, handlers, date, isDryRun } = this.#options;
     const startedAt = clock.now();
     const timed = timedBackend(backend, clock);
     const model = timed.time('model', () => this.#options.model());
     if (model === undefined) return 'done';
-    this.#hasBegun = true;
     handlers.onBegun();
     this.#times.desire(model, date());
     // What the kernel holds of a Service that was left alone, nobody has kept account of.
-    if (this.#quarantine.release(model, startedAt)) this.#forget();
-    const wasListed = this.#live === undefined || startedAt >= this.#listAt;
+    if (this.#quarantine.release(model, startedAt)) this.#rules.forget();
+    const wasListed = this.#rules.ruleset === undefined || startedAt >= this.#schedule.at;
+    const round: Round = { model, timed, startedAt, wasListed };
     const isRequested = this.#isRequested;
     this.#isRequested = false;
     try {
-      const isAsFound = wasListed && (await this.#read(timed)) === 'as found';
-      const live = this.#live;
-      if (live === undefined) throw new Error('unreachable: live rules are neither known nor read');
+      const isAsFound = wasListed && (await this.#read(timed));
       // Else nobody asked for anything, and everything is as it was when nothing was left to do.
-      if (!isAsFound || isRequested) {
-        if (this.#options.isDryRun) this.#tell(model, live, timed, startedAt);
-        else await this.#write(model, live, timed, { startedAt, wasListed });
-      }
-      if (this.#listAt === Infinity) this.#listWithin(this.#schedule.afterListing(timed.stages.get('list') ?? 0));
+      const hasWork = !isAsFound || isRequested;
+      if (hasWork && isDryRun) this.#tell(round);
+      else if (hasWork) await this.#write(round);
+      if (this.#schedule.at === Infinity) this.#readWithin(this.#schedule.afterListing(listingMs(timed)));
       return isRequested || timed.loads() > 0 ? 'done' : 'checked';
     } catch (error) {
       this.#isRequested ||= isRequested;
-      const isBusy = isWorthRetry(error);
-      if (!isLockHeld(error) || timed.loads() > 0) this.#forget();
-      this.#isBehind = true;
-      this.#doubt(error instanceof Error ? error.message : String(error));
-      handlers.onFailed(error, { isBusy, tookMs: clock.now() - startedAt, wasListed });
-      return isBusy ? 'busy' : 'failed';
+      return this.#failed(error, round);
     }
   }
 
-  /** Reads the live rules and compares them with what was written last. */
-  async #read(timed: TimedBackend): Promise<'as found' | 'compared'> {
-    this.#isAboutToRead = true;
-    await this.#options.listening();
-    this.#isAboutToRead = false;
-    const writers = this.#writers.splice(0);
-    const touched = [...this.#touched];
-    this.#touched.clear();
-    // Whoever commits from now on makes us read again.
-    this.#listAt = Infinity;
-    const { fingerprint, text } = await timed.listing(this.#foundAs);
-    const isAsFound = text === undefined;
-    const changes = isAsFound ? [] : this.#compare(timed.parse(text), fingerprint, timed);
-    if (changes === undefined) return 'compared';
-    if (changes.length > 0) this.#found({ changes, writers }, touched);
-    else {
+  #failed(error: unknown, { timed, startedAt, wasListed }: Round): RunOutcome {
+    const { clock, handlers } = this.#options;
+    const isBusy = isWorthRetry(error);
+    if (!isLockHeld(error) || timed.loads() > 0) this.#rules.forget();
+    this.#doubt(error instanceof Error ? error.message : String(error));
+    this.#trust = 'behind';
+    handlers.onFailed(error, { isBusy, tookMs: clock.now() - startedAt, wasListed });
+    return isBusy ? 'busy' : 'failed';
+  }
+
+  /** Reads the live rules; says whether they are as they were found the last time. */
+  async #read(timed: TimedBackend): Promise<boolean> {
+    const { listening, handlers, clock } = this.#options;
+    this.#isReadingAhead = true;
+    await listening();
+    this.#isReadingAhead = false;
+    const { writers, touched } = this.#commits.take();
+    this.#schedule.begun();
+    const { isAsFound, changes } = await this.#rules.read(timed, this.#isWithheld, (found) => {
+      handlers.onRulesInFront(found);
+    });
+    if (changes === undefined) return isAsFound;
+    if (changes.length > 0) {
+      this.#foundDrift({ changes, writers }, touched);
+    } else {
       this.#verified();
-      this.#foundNothing(touched, timed.stages.get('list') ?? 0);
+      this.#commits.foundNothing(touched, listingMs(timed), clock.now());
+      // Also what was committed while we read waits.
+      if (!this.#commits.isEmpty) this.#schedule.postpone(this.#commits.restUntil);
     }
-    return isAsFound ? 'as found' : 'compared';
+    return isAsFound;
   }
 
-  /** What somebody else changed; nothing is known of that before the first write. */
-  #compare(listed: Ruleset, fingerprint: string, timed: TimedBackend): readonly Change[] | undefined {
-    this.#options.handlers.onRulesInFront(rulesInFront(listed));
-    this.#live = listed;
-    this.#foundAs = undefined;
-    if (this.#applied === undefined || this.#isUnaccounted) return undefined;
-    const plan = timed.plan(listed, timed.desired(this.#applied), this.#isWithheld);
-    if (plan.changes.length === 0) [this.#live, this.#foundAs] = [plan.after, fingerprint];
-    return plan.changes.filter(({ kind, object }) => kind !== 'delete' || !this.#unremoved.has(object));
-  }
-
-  #found(drift: Drift, touched: readonly string[]): void {
+  #foundDrift(drift: Drift, touched: readonly string[]): void {
     const objects = [...new Set(drift.changes.map(({ object }) => object))];
-    this.#patience.strike(new Set([...touched, ...objects.slice(0, maxTouched)]), this.#options.clock.now());
-    this.#fruitless = 0;
+    this.#commits.foundChanged(objects, touched, this.#options.clock.now());
     this.#doubt(`rules were changed by somebody else: ${objects.slice(0, 3).join(', ')}`);
     this.#times.lose(drift.changes.flatMap(({ service }) => (service === undefined ? [] : [service])));
     this.#options.handlers.onDrift(drift);
   }
 
-  /** Whoever writes much beside our rules must not keep us reading. */
-  #foundNothing(touched: readonly string[], tookMs: number): void {
-    const now = this.#options.clock.now();
-    if (touched.length === 0 || now - this.#fruitlessUntil > peaceMs) this.#fruitless = 0;
-    if (touched.length > 0) this.#fruitless += 1;
-    this.#fruitlessUntil = now + tookMs * Math.min(Math.max(0, this.#fruitless - 3), 10);
-    // Also what was committed while we read waits.
-    if (this.#touched.size > 0) this.#listAt = Math.max(this.#listAt, this.#fruitlessUntil);
-  }
-
-  #tell(model: ProxyModel, live: Ruleset, timed: TimedBackend, startedAt: number): void {
+  #tell({ model, timed, startedAt }: Round): void {
     const { clock, handlers } = this.#options;
-    const plan = timed.plan(live, timed.desired(model), this.#isWithheld);
+    const plan = timed.plan(this.#known(), timed.desired(model), this.#isWithheld);
     handlers.onPlan(model, plan, clock.now() - startedAt);
     if (plan.changes.length > 0) handlers.onDoubt('this is a dry run: nothing is written');
     else handlers.onVerified();
   }
 
-  async #write(
-    model: ProxyModel,
-    live: Ruleset,
-    timed: TimedBackend,
-    { startedAt, wasListed }: { readonly startedAt: number; readonly wasListed: boolean },
-  ): Promise<void> {
+  async #write({ model, timed, startedAt, wasListed }: Round): Promise<void> {
     const { clock, date, handlers } = this.#options;
-    const written = await this.#writeInStages(model, live, timed);
-    const { changes, leftovers } = written;
-    this.#live = wasListed ? withOwnText(written.live) : written.live;
-    if (timed.loads() > 0) this.#foundAs = undefined;
-    this.#applied = model;
-    this.#isUnaccounted = false;
-    this.#isBehind = false;
-    this.#times.apply(date());
-    const left = leftovers.length === 0 ? [] : changes.filter(({ kind }) => kind === 'delete');
-    // What was left before is still there, until a reading shows it: what is known to be live is without it.
-    this.#unremoved = new Set([...(wasListed ? [] : this.#unremoved), ...left.map(({ object }) => object)]);
-    handlers.onSynced({
-      ...{ model, ...written, wasListed },
-      stages: timed.stages,
-      tookMs: clock.now() - startedAt,
+    const live = this.#known();
+    const written = await writeInStages(timed, await this.#stages(model, live, timed), {
+      live,
+      isWithheld: this.#isWithheld,
+      onRefused: (refusals) => {
+        this.#quarantine.add(refusals, model, clock.now());
+      },
     });
-    this.#plannedReading(changes, wasListed);
+    this.#rules.wrote(model, written, { wasListed, loads: timed.loads() });
+    if (this.#trust === 'behind') this.#trust = 'doubted';
+    this.#times.apply(date());
+    handlers.onSynced({ ...{ model, ...written, wasListed }, stages: timed.stages, tookMs: clock.now() - startedAt });
+    this.#planReading(written.changes, wasListed);
   }
 
   /** On a full node that has no rules yet the most needed come first. */
-  async #writeInStages(model: ProxyModel, live: Ruleset, timed: TimedBackend): Promise<Written> {
-    const isFirst = this.#applied === undefined;
-    if (isFirst) await renderInPieces(timed, model);
-    const written = { changes: [] as Change[], refusals: [] as Refusal[], leftovers: [] as string[], live };
-    for (const stage of isFirst ? coldStartStages(model, live) : [model]) {
-      const result = await sync(timed, stage, { live: written.live, isWithheld: this.#isWithheld, keepGoing: true });
-      this.#quarantine.add(result.refusals, model, this.#options.clock.now());
-      const refused = new Set(result.refusals.map(({ service }) => namespacedName(service)));
-      for (const change of result.plan.changes) {
-        const { service } = change;
-        if (service === undefined || !refused.has(namespacedName(service))) written.changes.push(change);
-      }
-      written.refusals.push(...result.refusals);
-      written.leftovers.push(...result.leftovers);
-      written.live = result.live;
-    }
-    return written;
+  async #stages(model: ProxyModel, live: Ruleset, timed: TimedBackend): Promise<readonly ProxyModel[]> {
+    if (this.#rules.isWritten) return [model];
+    await renderInPieces(timed, model);
+    return coldStartStages(model, live);
   }
 
   /** When to read the rules after they were written. */
-  #plannedReading(changes: readonly Change[], wasListed: boolean): void {
-    if (this.#unremoved.size > 0) this.#listWithin(removeAgainMs);
-    const isWritten = changes.some(({ kind, object }) => kind !== 'delete' || !this.#unremoved.has(object));
+  #planReading(changes: readonly Change[], wasListed: boolean): void {
+    if (this.#rules.hasLeftovers) this.#readWithin(removeAgainMs);
+    const isWritten = changes.some((change) => !this.#rules.isLeftover(change));
     if (!isWritten && wasListed) this.#verified();
     // What somebody else touched is read in its time, and this with it.
-    else if (this.#touched.size > 0) return;
-    else if (!this.#isVerified) this.#listWithin(0);
-    else if (isWritten) this.#listWithin(this.#schedule.afterWrite());
+    else if (!this.#commits.isEmpty) return;
+    else if (this.#trust !== 'verified') this.#readWithin(0);
+    else if (isWritten) this.#readWithin(this.#schedule.afterWrite());
+  }
+
+  #doubt(why: string): void {
+    if (this.#trust === 'verified') this.#trust = 'doubted';
+    this.#options.handlers.onDoubt(why);
   }
 
   #verified(): void {
     // Somebody wrote while we read; or what was looked for is older than what should be.
-    if (this.#touched.size > 0 || this.#isBehind) return;
-    this.#isVerified = true;
+    if (!this.#commits.isEmpty || this.#trust === 'behind') return;
+    this.#trust = 'verified';
     this.#times.verify(this.#options.date());
     this.#options.handlers.onVerified();
   }
 
+  #known(): Ruleset {
+    const { ruleset } = this.#rules;
+    if (ruleset === undefined) throw new Error('unreachable: live rules are neither known nor read');
+    return ruleset;
+  }
+
   readonly #isWithheld = (service: ServiceName): boolean => this.#quarantine.has(service);
+}
+
+function listingMs({ stages }: TimedBackend): number {
+  return stages.get('list') ?? 0;
 }
 
 /** The one failure that leaves everything as it was. */

@@ -7,7 +7,7 @@ import { distinctWriters, driftedServices, driftedTables } from './drift.ts';
 import type { Drift, RulesInFront } from './drift.ts';
 import { nodeSubject, serviceSubject } from './event-subjects.ts';
 import type { EventSink } from './event-subjects.ts';
-import type { FamilyHandlers, Synced } from './family-loop.ts';
+import type { FamilyHandlers, Synced } from './family-handlers.ts';
 import type { Writer } from './foreign-commit.ts';
 import type { Health } from './health.ts';
 import type { Metrics } from './metrics.ts';

@@ -15,11 +15,32 @@ const leastIdleTimes = 300;
 /** When to read the live rules next: soon after a write, then less and less often. */
 export class ListingSchedule {
   readonly #options: ListingScheduleOptions;
+  #at = -Infinity;
   #waitMs = afterWriteMs;
   #lastTookMs = 0;
 
   constructor(options: ListingScheduleOptions) {
     this.#options = options;
+  }
+
+  /** When the next reading is due, by the clock: at once before the first, Infinity while none is planned. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** A reading is due at this time, or sooner if it was. */
+  plan(at: number): void {
+    this.#at = Math.min(this.#at, at);
+  }
+
+  /** A planned reading is not due before this time. */
+  postpone(at: number): void {
+    this.#at = Math.max(this.#at, at);
+  }
+
+  /** A reading begins: whoever commits from now on makes another necessary. */
+  begun(): void {
+    this.#at = Infinity;
   }
 
   /** How long to wait after something was written. */

@@ -2,7 +2,7 @@ import type { LogFields } from '../log-line.ts';
 import type { ProxyModel } from '../model/model.ts';
 import type { Change } from '../ruleset/plan.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
-import type { Synced } from './family-loop.ts';
+import type { Synced } from './family-handlers.ts';
 
 /** So many names fit in a line. */
 const maxNamed = 5;

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Backend } from '../../src/agent/backend.ts';
 import type { Drift } from '../../src/agent/drift.ts';
 import { FamilyLoop } from '../../src/agent/family-loop.ts';
-import type { FamilyHandlers, Synced } from '../../src/agent/family-loop.ts';
+import type { FamilyHandlers, Synced } from '../../src/agent/family-handlers.ts';
 import type { Commit } from '../../src/kernel/monitor.ts';
 import { buildModel } from '../../src/model/build.ts';
 import type { ClusterState } from '../../src/source/objects.ts';
