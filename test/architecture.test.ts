@@ -7,7 +7,7 @@ const src = join(root, 'src');
 
 /** What each room of the house may import of ours: rooms, or single files. */
 const mayImport = new Map<string, readonly string[]>([
-  ['model', ['model', 'source/objects.ts', 'source/address.ts']],
+  ['model', ['model', 'source/objects.ts', 'source/address.ts', 'source/name-order.ts']],
   ['ruleset', ['ruleset']],
   ['iptables', ['iptables', 'model', 'ruleset', 'template.ts', 'source/objects.ts']],
   ['nftables', ['nftables', 'model', 'ruleset', 'template.ts', 'source/objects.ts']],

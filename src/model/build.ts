@@ -1,10 +1,11 @@
 import { parseCidr } from '../source/address.ts';
+import { byName } from '../source/name-order.ts';
 import type { ClusterState, IPFamily, Service } from '../source/objects.ts';
 import { ClaimRegister, settleClaims } from './claims.ts';
 import type { Claimant } from './claims.ts';
 import type { ProxyModel, Warning } from './model.ts';
 import type { ModelOptions } from './options.ts';
-import { byName, Resolver } from './resolver.ts';
+import { Resolver } from './resolver.ts';
 import type { Served } from './resolver.ts';
 import type { Location } from './topology.ts';
 import { unresolvedPorts } from './unresolved-port.ts';

@@ -1,3 +1,4 @@
+import { byCodeUnits, placeOf } from '../source/name-order.ts';
 import type { EndpointSlice, SlicesByService } from '../source/objects.ts';
 import { endpointsKey, serviceEndpoints } from './endpoints.ts';
 import type { Endpoint, ServicePort, Warning } from './model.ts';
@@ -94,11 +95,6 @@ export class Resolver {
   }
 }
 
-/** The order of Services: by namespace, then name. */
-export function byName(left: Pick<Served, 'namespace' | 'name'>, right: Pick<Served, 'namespace' | 'name'>): number {
-  return compare(left.namespace, right.namespace) || compare(left.name, right.name);
-}
-
 function warningsOf(served: readonly Served[]): readonly Warning[] {
   return served.flatMap(({ warnings }) => warnings);
 }
@@ -121,16 +117,8 @@ function changedServices(before: SlicesByService, after: SlicesByService): reado
 /** Where the Service `namespace/name` stands; -1 when it is not served. */
 function indexOf(key: string, served: readonly Served[]): number {
   const slash = key.indexOf('/');
-  const wanted = { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-  let low = 0;
-  let high = served.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const seen = served[middle];
-    if (seen !== undefined && byName(seen, wanted) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return served[low]?.key === key ? low : -1;
+  const place = placeOf({ namespace: key.slice(0, slash), name: key.slice(slash + 1) }, served, (one) => one);
+  return served[place]?.key === key ? place : -1;
 }
 
 /** Chooses endpoints anew; service ports for which nothing comes out different stay the same objects. */
@@ -148,7 +136,7 @@ function resolveServed(one: Served, slices: readonly EndpointSlice[], location: 
       const known = before.find(({ portName, protocol }) => portName === port.portName && protocol === port.protocol);
       return known !== undefined && sameEndpoints(known.allEndpoints, all) ? known : resolve(port, all, location);
     })
-    .sort((left, right) => compare(left.portName, right.portName) || compare(left.protocol, right.protocol));
+    .sort((left, right) => byCodeUnits(left.portName, right.portName) || byCodeUnits(left.protocol, right.protocol));
 }
 
 /** A slice that was rewritten without a change that matters leaves the service port as it is. */
@@ -179,8 +167,4 @@ function sameEndpoint(left: Endpoint, right: Endpoint): boolean {
 
 function sameNames(left: readonly string[], right: readonly string[]): boolean {
   return left.length === right.length && left.every((name, index) => name === right[index]);
-}
-
-function compare(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
 }

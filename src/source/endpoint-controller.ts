@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
+import { byCodeUnits, byName } from './name-order.ts';
 import { serviceNameLabel } from './objects.ts';
 import type {
   EndpointSlice,
@@ -89,7 +90,7 @@ export function endpointSlicesFor(
   const zoneByNode = new Map(nodes.map((node) => [node.metadata.name, node.metadata.labels?.[zoneLabel]]));
   return services
     .filter((service) => service.spec.type !== 'ExternalName')
-    .toSorted(byNamespaceAndName)
+    .toSorted(byMetadata)
     .flatMap((service) => {
       if (hasSelector(service)) return selectedSlices(service, podsOf(service), zoneByNode);
       const source = endpointsByKey.get(keyOf(service.metadata));
@@ -103,7 +104,7 @@ export function endpointSlicesFor(
  */
 function podSelector(pods: readonly Pod[]): (service: Service) => readonly Pod[] {
   const byLabel = new Map<string, Pod[]>();
-  for (const pod of pods.filter(canBeEndpoint).toSorted(byNamespaceAndName)) {
+  for (const pod of pods.filter(canBeEndpoint).toSorted(byMetadata)) {
     for (const [label, value] of Object.entries(pod.metadata.labels ?? {})) {
       const key = labelKey(pod.metadata.namespace, label, value);
       const list = byLabel.get(key);
@@ -332,15 +333,10 @@ function keyOf({ namespace, name }: ObjectMeta): string {
   return `${namespace ?? ''}/${name}`;
 }
 
-function byNamespaceAndName(a: { readonly metadata: ObjectMeta }, b: { readonly metadata: ObjectMeta }): number {
-  return compare(a.metadata.namespace ?? '', b.metadata.namespace ?? '') || compare(a.metadata.name, b.metadata.name);
+function byMetadata(a: { readonly metadata: ObjectMeta }, b: { readonly metadata: ObjectMeta }): number {
+  return byName(a.metadata, b.metadata);
 }
 
 function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
-  return compare(a, b);
-}
-
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
+  return byCodeUnits(a, b);
 }

@@ -1,5 +1,7 @@
 import type { ClusterState, EndpointSlice, Node, Service, ServiceCIDR } from '../objects.ts';
 import { serviceNameLabel } from '../objects.ts';
+import { byName, placeOf } from '../name-order.ts';
+import type { Named } from '../name-order.ts';
 import { SliceIndex } from './slice-index.ts';
 import type { StoreChange, StoredObject } from './store.ts';
 import { objectKey } from './store.ts';
@@ -74,9 +76,9 @@ class SortedObjects<T extends StoredObject> {
     for (const { before, after } of this.#changed.values()) {
       const object = after ?? before;
       if (object === undefined) continue;
-      const place = placeOf(object, sorted);
+      const place = placeOf(nameOf(object), sorted, nameOf);
       const found = sorted[place];
-      const isThere = found !== undefined && byNamespaceAndName(found, object) === 0;
+      const isThere = found !== undefined && byName(nameOf(found), nameOf(object)) === 0;
       sorted.splice(place, isThere ? 1 : 0, ...(after === undefined ? [] : [after]));
     }
     return sorted;
@@ -85,7 +87,7 @@ class SortedObjects<T extends StoredObject> {
   #withAll(): readonly T[] {
     const kept = this.#sorted.filter((object) => !this.#changed.has(objectKey(object)));
     const added = [...this.#changed.values()].flatMap(({ after }) => (after === undefined ? [] : [after]));
-    return [...kept, ...added].sort(byNamespaceAndName);
+    return [...kept, ...added].sort(byMetadata);
   }
 }
 
@@ -133,28 +135,13 @@ function withChanges(
 ): readonly EndpointSlice[] {
   const kept = slices.filter((slice) => !changes.has(slice.metadata.name));
   const added = [...changes.values()].filter((slice) => slice !== undefined);
-  return [...kept, ...added].toSorted(byNamespaceAndName);
+  return [...kept, ...added].toSorted(byMetadata);
 }
 
-function placeOf<T extends StoredObject>(object: T, sorted: readonly T[]): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const seen = sorted[middle];
-    if (seen !== undefined && byNamespaceAndName(seen, object) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function byMetadata(left: StoredObject, right: StoredObject): number {
+  return byName(left.metadata, right.metadata);
 }
 
-function byNamespaceAndName(left: StoredObject, right: StoredObject): number {
-  return (
-    byCodeUnits(left.metadata.namespace ?? '', right.metadata.namespace ?? '') ||
-    byCodeUnits(left.metadata.name, right.metadata.name)
-  );
-}
-
-function byCodeUnits(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
+function nameOf({ metadata }: StoredObject): Named {
+  return metadata;
 }
