@@ -28,6 +28,8 @@ export interface Monitor {
   listening(): Promise<void>;
   /** What is committed while the work goes on is not told; when it has ended `onGap` is called. */
   deafTo<T>(work: () => Promise<T>): Promise<T>;
+  /** What the work commits must be told soon: a listener that tells nothing at all is given up for another one. */
+  mustHear<T>(work: () => Promise<T>): Promise<T>;
   stop(): void;
 }
 
@@ -46,6 +48,10 @@ const firstPollMs = 20;
 const longestPollMs = 1_000;
 /** Nobody waits longer for a listener to listen. */
 const patienceMs = 5_000;
+/** What is committed is told within milliseconds; while somebody commits a great deal, within seconds. */
+const silenceMs = 10_000;
+/** nft reads all rules of the host before it listens. */
+const longestBeginningMs = 120_000;
 
 /**
  * Reports commits until stopped. `onGap` is called once the kernel reports to us, so that reading the rules
@@ -69,6 +75,10 @@ class ListenerMonitor implements Monitor {
   #others: readonly Listener[];
   #following: Following | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Lines told so far, by any listener. */
+  #heard = 0;
+  /** Runs while a commit must be told. */
+  #silence: NodeJS.Timeout | undefined;
   #restartMs = firstRestartMs;
   #isListening = false;
   #isStopped = false;
@@ -89,15 +99,20 @@ class ListenerMonitor implements Monitor {
 
   start(): void {
     const startedAt = performance.now();
+    const read = commitReader(this.#listener, this.#handlers);
     this.#following = this.#effects.follow(this.#listener.tool, this.#listener.args, {
-      onLine: commitReader(this.#listener, this.#handlers),
+      onLine: (line) => {
+        this.#heard += 1;
+        this.#waitForNoWord();
+        read(line);
+      },
       onEnd: (reason) => {
         if (performance.now() - startedAt > healthyAfterMs) this.#restartMs = firstRestartMs;
         this.#ended(reason);
       },
     });
     const { pid } = this.#following;
-    if (pid !== undefined) this.#awaitSubscription(pid, firstPollMs);
+    if (pid !== undefined) this.#awaitSubscription(pid, { pollMs: firstPollMs, until: startedAt + longestBeginningMs });
   }
 
   listening(): Promise<void> {
@@ -122,13 +137,32 @@ class ListenerMonitor implements Monitor {
     }
   }
 
+  async mustHear<T>(work: () => Promise<T>): Promise<T> {
+    const [listener, heard] = [this.#isListening ? this.#following : undefined, this.#heard];
+    const result = await work();
+    // It may be told before the tool that made it has ended.
+    const isOwed = listener !== undefined && this.#following === listener && this.#heard === heard;
+    if (isOwed && this.#silence === undefined) {
+      this.#silence = setTimeout(() => {
+        this.#ended(`${this.#listener.tool} told nothing of a commit for ${silenceMs / 1000} s`);
+      }, silenceMs);
+    }
+    return result;
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#end();
   }
 
+  #waitForNoWord(): void {
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
+  }
+
   #end(): void {
     clearTimeout(this.#timer);
+    this.#waitForNoWord();
     this.#following?.stop();
     this.#following = undefined;
     this.#isListening = false;
@@ -150,7 +184,7 @@ class ListenerMonitor implements Monitor {
     this.#handlers.onGap(reason);
   }
 
-  #awaitSubscription(pid: number, pollMs: number): void {
+  #awaitSubscription(pid: number, { pollMs, until }: { readonly pollMs: number; readonly until: number }): void {
     this.#timer = setTimeout(() => {
       void netlinkSockets(this.#effects.files, pid).then(async (sockets) => {
         const isReady = this.#listener.listens(sockets, pid);
@@ -158,7 +192,8 @@ class ListenerMonitor implements Monitor {
         if (this.#following?.pid !== pid) return;
         if (!isHeard) this.#ended(`${this.#listener.args.join(' ')} cannot be heard at once`);
         else if (isReady) this.#listens();
-        else this.#awaitSubscription(pid, Math.min(pollMs * 1.5, longestPollMs));
+        else if (performance.now() > until) this.#ended(`${this.#listener.tool} does not begin to listen`);
+        else this.#awaitSubscription(pid, { pollMs: Math.min(pollMs * 1.5, longestPollMs), until });
       });
     }, pollMs);
   }

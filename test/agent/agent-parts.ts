@@ -79,7 +79,8 @@ export async function agentParts(options: AgentPartsOptions = {}) {
     effects: {
       startMonitor: (handlers) => {
         monitor = handlers;
-        return { listening: () => Promise.resolve(), deafTo: (work) => work(), stop: () => undefined };
+        const during = <T>(work: () => Promise<T>) => work();
+        return { listening: () => Promise.resolve(), deafTo: during, mustHear: during, stop: () => undefined };
       },
       ownProcessName: 'portwright-0000',
       watchHost: (onAddresses) => {

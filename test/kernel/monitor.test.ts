@@ -173,6 +173,19 @@ describe('the monitor', function () {
     expect(commits.map(({ changes }) => changes)).to.deep.equal([['add table ip heard']]);
   });
 
+  it('gives up a listener that does not tell what it must, and no other', async () => {
+    const table = (name: string) => () => lab.namespace.mustExec('nft', `add table ip ${name}`);
+    await monitor.mustHear(table('told'));
+    await until(() => commits.length === 1);
+    process.kill(pids[0]!, 'SIGSTOP');
+    await monitor.mustHear(table('untold'));
+    await until(() => gaps.length === 3);
+    expect(gaps.slice(1)).to.deep.equal(['nft told nothing of a commit for 10 s', 'nft listens from now on']);
+    await monitor.mustHear(table('told-again'));
+    await until(() => commits.length === 2);
+    expect(pids).to.have.length(2);
+  });
+
   it('is silent once stopped', async () => {
     monitor.stop();
     await lab.namespace.mustExec('nft', 'add table ip foreign');
