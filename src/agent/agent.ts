@@ -102,6 +102,7 @@ export class Agent {
   #stoppers: (() => void)[] = [];
   #isHostKnown = false;
   #isGateOpen = false;
+  #isStopped = false;
   #waitingSince: number | undefined;
   #interfaces: readonly string[] = [];
 
@@ -151,6 +152,7 @@ export class Agent {
 
   /** Ends everything; rules stay. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     for (const stop of this.#stoppers) stop();
     this.#memory.stop();
     await Promise.all([
@@ -325,6 +327,8 @@ export class Agent {
   }
 
   #synced(part: Part, { model }: Synced): void {
+    // A sync that was under way: what would follow it has been closed.
+    if (this.#isStopped) return;
     this.#memory.worked();
     this.#takenPorts.written(model);
     this.#tellWarnings(model);

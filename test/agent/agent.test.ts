@@ -354,6 +354,22 @@ describe('agent/agent', () => {
     expect(kernel.save()).to.equal(before);
   });
 
+  it('sets nothing going when a sync ends while it stops', async () => {
+    let listens: () => void = () => undefined;
+    const listening = () => new Promise<void>((resolve) => (listens = resolve));
+    const through = <T>(work: () => Promise<T>) => work();
+    const startMonitor = () => ({ listening, deafTo: through, mustHear: through, stop: () => undefined });
+    const { source, clock, kernel, agent, settled } = await started({ effects: { startMonitor } });
+    source.becomes(web());
+    await clock.advance(100);
+    const stopped = agent.stop();
+    listens();
+    await stopped;
+    expect(kernel.save()).to.include('10.244.0.5');
+    expect(settled).to.deep.equal([]);
+    expect(clock.pending).to.equal(0);
+  });
+
   it('counts as eligible without a cluster', async () => {
     const { health } = await started({ isStandalone: true });
     expect(health.report().isNodeEligible).to.equal(true);
