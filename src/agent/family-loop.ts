@@ -207,6 +207,7 @@ export class FamilyLoop {
   #foundDrift(drift: Drift, touched: readonly string[]): void {
     const objects = [...new Set(drift.changes.map(({ object }) => object))];
     this.#commits.foundChanged(objects, touched, this.#options.clock.now());
+    if (this.#trust !== 'verified') this.#schedule.missed();
     this.#doubt(`rules were changed by somebody else: ${objects.slice(0, 3).join(', ')}`);
     this.#times.lose(drift.changes.flatMap(({ service }) => (service === undefined ? [] : [service])));
     this.#options.handlers.onDrift(drift);
@@ -251,7 +252,7 @@ export class FamilyLoop {
     if (!isWritten && wasListed) this.#verified();
     // What somebody else touched is read in its time, and this with it.
     else if (!this.#commits.isEmpty) return;
-    else if (this.#trust !== 'verified') this.#readWithin(0);
+    else if (this.#trust !== 'verified') this.#readWithin(this.#schedule.beforeLook());
     else if (isWritten) this.#readWithin(this.#schedule.afterWrite());
   }
 
@@ -264,6 +265,7 @@ export class FamilyLoop {
     // Somebody wrote while we read; or what was looked for is older than what should be.
     if (!this.#commits.isEmpty || this.#trust === 'behind') return;
     this.#trust = 'verified';
+    this.#schedule.verified();
     this.#times.verify(this.#options.date());
     this.#options.handlers.onVerified();
   }

@@ -12,12 +12,19 @@ const longestUnwatchedMs = 25_000;
 /** Of watched rules reading is a precaution: it may take this part of our time. */
 const leastIdleTimes = 300;
 
+/** So many looks in a row may miss what was just written before the next has to wait. */
+const freeLooks = 3;
+const firstLookWaitMs = 1_000;
+const longestLookWaitMs = 60_000;
+
 /** When to read the live rules next: soon after a write, then less and less often. */
 export class ListingSchedule {
   readonly #options: ListingScheduleOptions;
   #at = -Infinity;
   #waitMs = afterWriteMs;
   #lastTookMs = 0;
+  /** Looks in a row that did not find what had just been written. */
+  #missed = 0;
 
   constructor(options: ListingScheduleOptions) {
     this.#options = options;
@@ -41,6 +48,25 @@ export class ListingSchedule {
   /** A reading begins: whoever commits from now on makes another necessary. */
   begun(): void {
     this.#at = Infinity;
+  }
+
+  /** A look did not find what was written before it, or found more. */
+  missed(): void {
+    this.#missed += 1;
+  }
+
+  /** A look found what was written, and nothing else. */
+  verified(): void {
+    this.#missed = 0;
+  }
+
+  /**
+   * How long to wait before the look that is to verify what was written: not at all, unless one after the other misses
+   * it. Then the tools print something else than they loaded, and to write it again and again makes nothing better.
+   */
+  beforeLook(): number {
+    const waits = this.#missed - freeLooks;
+    return waits <= 0 ? 0 : Math.min(firstLookWaitMs * 2 ** (waits - 1), longestLookWaitMs);
   }
 
   /** How long to wait after something was written. */

@@ -166,6 +166,28 @@ describe('agent/family-loop', () => {
     expect(kernel.lists).to.equal(2);
   });
 
+  it('does not write for ever at once what a tool prints as if it were not there, and verifies it once it does', async () => {
+    const kernel = new FakeKernel();
+    const backend = kernel.backend();
+    let looks = 0;
+    let isBlind = true;
+    const blind: Backend['listing'] = (known) => {
+      looks += 1;
+      if (!isBlind) return backend.listing(known);
+      // Without this a loop that never waits would not end for the test either.
+      return looks > 1_000 ? new Promise(() => undefined) : Promise.resolve({ fingerprint: `${looks}`, text: '' });
+    };
+    const { start, clock, seen } = setUp({ kernel, backend: { ...backend, listing: blind } });
+    await start();
+    await clock.advance(600_000);
+    expect(looks).to.be.within(5, 25);
+    expect(kernel.scripts.length).to.be.at.most(25);
+    expect(seen.verified).to.equal(0);
+    isBlind = false;
+    await clock.advance(120_000);
+    expect(seen.verified).to.be.greaterThan(0);
+  });
+
   it('meets a writer that goes on fighting with growing waits, and names it', async () => {
     const { kernel, start, loop, clock, drift, seen } = setUp();
     await start();
