@@ -27,6 +27,7 @@ const faults: readonly Fault[] = [
   { kind: 'noVersion' },
   { kind: 'mute' },
   { kind: 'refuseWatchList' },
+  { kind: 'noInitialEnd' },
   { kind: 'slow', bytes: 200 },
   { kind: 'text', body: '{"type":"ADDED","object":{"kind":"Serv' },
   { kind: 'text', body: '[]\n' },
