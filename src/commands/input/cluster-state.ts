@@ -14,6 +14,8 @@ import type { FoundState } from './found-state.ts';
 
 /** A command that is run once does not wait for ever for a server that is away. */
 const patienceMs = 30_000;
+/** Whoever waits longer than this is told for what. */
+const silenceMs = 3_000;
 
 /** One snapshot of a cluster. Throws TroubleError when it cannot be had. */
 export async function clusterState(config: Config, effects: CommandEffects): Promise<FoundState> {
@@ -22,23 +24,30 @@ export async function clusterState(config: Config, effects: CommandEffects): Pro
   const source = createClusterSource({ client, nodeName: nodeName(config, [], hostname()) }, sourceEffects);
   try {
     source.start();
-    return { state: await firstSnapshot(source), nodes: [], problems: [], warnings: [] };
+    return { state: await firstSnapshot(source, effects), nodes: [], problems: [], warnings: [] };
   } finally {
     await source.stop();
     client.close();
   }
 }
 
-async function firstSnapshot(source: ClusterSource): Promise<ClusterState> {
+async function firstSnapshot(source: ClusterSource, effects: CommandEffects): Promise<ClusterState> {
   return new Promise((resolve, reject) => {
+    const speak = systemClock.after(silenceMs, () => {
+      const [first = 'no answer'] = complaints(source);
+      effects.say(`note: waiting for the API server, up to ${patienceMs / 1000} s: ${first}`);
+    });
     const giveUp = systemClock.after(patienceMs, () => {
       reject(
-        new TroubleError(`the API server did not tell its state within ${patienceMs / 1000} s: ${complaints(source)}`),
+        new TroubleError(
+          `the API server did not tell its state within ${patienceMs / 1000} s: ${complaints(source).join('; ')}`,
+        ),
       );
     });
     const look = () => {
       const state = source.snapshot();
       if (state === undefined) return;
+      speak();
       giveUp();
       resolve(state);
     };
@@ -47,9 +56,9 @@ async function firstSnapshot(source: ClusterSource): Promise<ClusterState> {
   });
 }
 
-function complaints(source: ClusterSource): string {
+function complaints(source: ClusterSource): readonly string[] {
   const missing = [...source.status()].filter(([, status]) => !status.isSynced);
-  return missing.map(([resource, { lastError }]) => `${resource}: ${lastError ?? 'no answer'}`).join('; ');
+  return missing.map(([resource, { lastError }]) => `${resource}: ${lastError ?? 'no answer'}`);
 }
 
 const silent: Effects['log'] = { info: ignore, warn: ignore, debug: ignore };
