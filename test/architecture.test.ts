@@ -7,13 +7,12 @@ const src = join(root, 'src');
 
 /** What each room of the house may import of ours: rooms, or single files. */
 const mayImport = new Map<string, readonly string[]>([
-  ['model', ['model', 'source/objects.ts', 'source/address.ts', 'source/name-order.ts']],
+  ['model', ['model', 'source/objects.ts', 'source/address.ts', 'source/name-order.ts', 'source/warning.ts']],
   ['ruleset', ['ruleset']],
   ['iptables', ['iptables', 'model', 'ruleset', 'template.ts', 'source/objects.ts']],
   ['nftables', ['nftables', 'model', 'ruleset', 'template.ts', 'source/objects.ts']],
   ['kernel', ['kernel']],
-  // A source warns about objects in the words that the model warns in.
-  ['source', ['source', 'model/model.ts']],
+  ['source', ['source']],
   ['config', ['config', 'model/options.ts', 'model/model.ts', 'source/objects.ts', 'source/address.ts']],
 ]);
 

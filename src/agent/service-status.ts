@@ -1,6 +1,6 @@
-import type { Warning } from '../model/model.ts';
 import { namespacedName } from '../ruleset/ruleset.ts';
 import type { ClusterState, IPFamily } from '../source/objects.ts';
+import type { Warning } from '../source/warning.ts';
 import { warnedService } from './event-subjects.ts';
 import type { Times } from './service-times.ts';
 import type { Refusal } from './sync.ts';

@@ -1,8 +1,9 @@
 import type { ListeningSocket, SocketQuery } from '../kernel/listening-sockets.ts';
 import { servicePortName } from '../model/model.ts';
-import type { ProxyModel, ServicePort, Warning } from '../model/model.ts';
+import type { ProxyModel, ServicePort } from '../model/model.ts';
 import { differingMiddle } from '../ruleset/split.ts';
 import type { ClusterState, IPFamily } from '../source/objects.ts';
+import type { Warning } from '../source/warning.ts';
 import { isInTheWay, listenerText, nodePortAddresses } from './port-listener.ts';
 import { Runner } from './runner.ts';
 import type { Clock } from './runner.ts';

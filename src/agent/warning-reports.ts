@@ -1,5 +1,5 @@
-import type { Warning } from '../model/model.ts';
 import type { IPFamily } from '../source/objects.ts';
+import type { Warning } from '../source/warning.ts';
 
 /** Which warnings are new: each is told once, for as long as what it is about lasts. */
 export class WarningReports {

@@ -1,9 +1,10 @@
 import { parseCidr } from '../source/address.ts';
 import { byName } from '../source/name-order.ts';
 import type { ClusterState, IPFamily, Service } from '../source/objects.ts';
+import type { Warning } from '../source/warning.ts';
 import { ClaimRegister, settleClaims } from './claims.ts';
 import type { Claimant } from './claims.ts';
-import type { ProxyModel, Warning } from './model.ts';
+import type { ProxyModel } from './model.ts';
 import type { ModelOptions } from './options.ts';
 import { Resolver } from './resolver.ts';
 import type { Served } from './resolver.ts';

@@ -1,6 +1,6 @@
 import type { Service } from '../source/objects.ts';
+import type { Warning } from '../source/warning.ts';
 import { servicePortName } from './model.ts';
-import type { Warning } from './model.ts';
 import type { UnresolvedPort } from './unresolved-port.ts';
 
 /** A Service and the service ports it asks for, in the order of the state. */

@@ -1,6 +1,7 @@
 import { addressAndPort, addressKind, parseAddress } from '../source/address.ts';
 import type { EndpointSlice, IPFamily, SliceEndpoint, SlicePort } from '../source/objects.ts';
-import type { Endpoint, Protocol, Warning } from './model.ts';
+import type { Warning } from '../source/warning.ts';
+import type { Endpoint, Protocol } from './model.ts';
 import { isPort, isProtocol, printable } from './unresolved-port.ts';
 
 /** The endpoints of one Service for one family, by `endpointsKey`, each list sorted by `Endpoint.key`. */

@@ -1,4 +1,5 @@
 import type { IPFamily } from '../source/objects.ts';
+import type { Warning } from '../source/warning.ts';
 
 /** `TCP`, `UDP` or `SCTP`, as the API spells them. */
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
@@ -11,18 +12,6 @@ export type TrafficPolicy = 'Cluster' | 'Local';
  * cluster can serve it, `drop` when a Local policy finds no endpoint on this node.
  */
 export type Verdict = 'dnat' | 'reject' | 'drop';
-
-/** What is wrong with a user's object, and what was done about it. The model never throws on one. */
-export interface Warning {
-  /** Kind and namespaced name, for instance `Service default/web`. */
-  readonly object: string;
-  /** Path of the field, for instance `spec.ports[0].nodePort`. */
-  readonly field: string;
-  /** A stable word for programs, CamelCase as the reasons of Kubernetes Events. */
-  readonly reason: string;
-  /** What was seen, what was expected, what happens now. */
-  readonly message: string;
-}
 
 /** A pod address and port behind a service port, with what decides whether it is used. */
 export interface Endpoint {

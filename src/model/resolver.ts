@@ -1,7 +1,8 @@
 import { byCodeUnits, placeOf } from '../source/name-order.ts';
 import type { EndpointSlice, SlicesByService } from '../source/objects.ts';
+import type { Warning } from '../source/warning.ts';
 import { endpointsKey, serviceEndpoints } from './endpoints.ts';
-import type { Endpoint, ServicePort, Warning } from './model.ts';
+import type { Endpoint, ServicePort } from './model.ts';
 import type { ModelOptions } from './options.ts';
 import { resolve } from './topology.ts';
 import type { Location } from './topology.ts';

@@ -1,6 +1,7 @@
 import { parseAddress, parseCidr, cidrContains, addressKind } from '../source/address.ts';
 import type { IPFamily, Service, ServicePortSpec } from '../source/objects.ts';
-import type { Protocol, ServicePort, Warning } from './model.ts';
+import type { Warning } from '../source/warning.ts';
+import type { Protocol, ServicePort } from './model.ts';
 import type { ModelOptions } from './options.ts';
 
 /** A service port whose endpoints have not been chosen yet: what the Service alone says. */

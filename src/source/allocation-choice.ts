@@ -1,10 +1,10 @@
-import type { Warning } from '../model/model.ts';
 import { addressWithNumber } from './address.ts';
 import { isHeadless, needsHealthCheckPort, wantsNodePorts } from './admission/service-defaults.ts';
 import { nameOf } from './allocation.ts';
 import type { Holder, Pools, Refusal } from './allocation.ts';
 import type { Choice, Pool } from './allocation-pool.ts';
 import type { IPFamily, Service, ServicePortSpec } from './objects.ts';
+import type { Warning } from './warning.ts';
 
 /**
  * Chooses what a new Service left to the server, from its identity. To be called for one Service after the other in

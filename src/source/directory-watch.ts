@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Warning } from '../model/model.ts';
 import { readTexts, stampOf } from './files.ts';
 import { keepIdentity } from './identity.ts';
 import { readManifests } from './manifests.ts';
@@ -10,6 +9,7 @@ import type { ManifestOptions, Manifests } from './manifests.ts';
 import type { ClusterState } from './objects.ts';
 import type { Problem } from './problem.ts';
 import type { StateChange, StateSource } from './state-source.ts';
+import type { Warning } from './warning.ts';
 import type { ManifestText } from './yaml.ts';
 
 export interface DirectorySourceOptions {

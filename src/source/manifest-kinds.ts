@@ -1,4 +1,3 @@
-import type { Warning } from '../model/model.ts';
 import { endpointSliceCauses, sliceWithDefaults } from './admission/endpoint-slice.ts';
 import { endpointsCauses, endpointsWithDefaults } from './admission/endpoints.ts';
 import { goQuote } from './admission/field-error.ts';
@@ -19,6 +18,7 @@ import type { DecodedObject, Entry } from './manifest-entry.ts';
 import type { ServiceEntry } from './manifest-services.ts';
 import type { EndpointSlice, Node, ServiceCIDR, SliceEndpoint } from './objects.ts';
 import type { Cause, Problem } from './problem.ts';
+import type { Warning } from './warning.ts';
 
 /** What has been found so far. */
 export interface Findings {

@@ -1,4 +1,3 @@
-import type { Warning } from '../model/model.ts';
 import { withFamilies } from './admission/cluster-ip-fields.ts';
 import { withDefaults } from './admission/service-defaults.ts';
 import { serviceCauses } from './admission/service-validation.ts';
@@ -9,6 +8,7 @@ import { isStored, placeOf, refusal } from './manifest-entry.ts';
 import type { Entry } from './manifest-entry.ts';
 import type { Service } from './objects.ts';
 import type { Problem } from './problem.ts';
+import type { Warning } from './warning.ts';
 
 export interface ServiceEntry {
   readonly entry: Entry;

@@ -1,4 +1,3 @@
-import type { Warning } from '../model/model.ts';
 import { createPools } from './allocation.ts';
 import { endpointSlicesFor } from './endpoint-controller.ts';
 import { entriesOf } from './manifest-entry.ts';
@@ -8,6 +7,7 @@ import { admitServices } from './manifest-services.ts';
 import { serviceNameLabel } from './objects.ts';
 import type { ClusterState, EndpointSlice, Node, Service } from './objects.ts';
 import type { Problem } from './problem.ts';
+import type { Warning } from './warning.ts';
 import { parseDocuments } from './yaml.ts';
 import type { ManifestText } from './yaml.ts';
 

@@ -1,7 +1,8 @@
 import type { IPFamily } from '../../source/objects.ts';
-import type { ProxyModel, Warning } from '../../model/model.ts';
+import type { ProxyModel } from '../../model/model.ts';
 import type { Change, Plan } from '../../ruleset/plan.ts';
 import { namespacedName } from '../../ruleset/ruleset.ts';
+import type { Warning } from '../../source/warning.ts';
 
 /** What differs in one family, by Service: the JSON of `diff` and `apply`, and what their text is made of. */
 export interface FamilyDifference {

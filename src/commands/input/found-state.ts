@@ -1,6 +1,6 @@
-import type { Warning } from '../../model/model.ts';
 import type { ClusterState, Node } from '../../source/objects.ts';
 import type { Problem } from '../../source/problem.ts';
+import type { Warning } from '../../source/warning.ts';
 
 /** A state as it was found, before this node looks at it. */
 export interface FoundState {

@@ -1,6 +1,6 @@
 import { servicePortName } from '../../model/model.ts';
-import type { Warning } from '../../model/model.ts';
 import type { Problem } from '../../source/problem.ts';
+import type { Warning } from '../../source/warning.ts';
 import type { FamilyDifference } from '../diff/difference.ts';
 import { extent } from '../diff/text.ts';
 import type { Finding } from '../doctor/finding.ts';

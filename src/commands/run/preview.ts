@@ -1,7 +1,8 @@
 import type { Clock } from '../../agent/runner.ts';
-import type { ProxyModel, Warning } from '../../model/model.ts';
+import type { ProxyModel } from '../../model/model.ts';
 import type { Plan } from '../../ruleset/plan.ts';
 import type { IPFamily } from '../../source/objects.ts';
+import type { Warning } from '../../source/warning.ts';
 import type { CommandEffects } from '../command.ts';
 import { difference, familyDifference } from '../diff/difference.ts';
 import type { Difference, FamilyDifference } from '../diff/difference.ts';
