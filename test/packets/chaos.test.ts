@@ -1,8 +1,7 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { createAgentLab, eventually } from '../support/agent-lab.ts';
+import { createAgentLab, eventually, writeQuickConfiguration } from '../support/agent-lab.ts';
 import type { AgentLab, AgentProcess } from '../support/agent-lab.ts';
 import { bundle } from '../support/bundle.ts';
 import { apiService, apiSlice } from '../support/cluster-lab.ts';
@@ -45,20 +44,8 @@ for (const { mode, variant } of settings) {
       lab = await createLab();
       await lab.listen(pods.map((address) => ({ protocol: 'tcp' as const, address, port: 8080 })));
       node = await createAgentLab(lab.node);
-      const config = join(node.directory, 'config.json');
-      writeFileSync(
-        config,
-        JSON.stringify({
-          apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
-          kind: 'KubeProxyConfiguration',
-          mode,
-          clusterCIDR: '10.244.0.0/16',
-          clientConnection: { kubeconfig: join(node.directory, 'kubeconfig') },
-          // So that each step is likely to have a sync of its own.
-          iptables: { minSyncPeriod: '50ms' },
-          nftables: { minSyncPeriod: '50ms' },
-        }),
-      );
+      // So that each step is likely to have a sync of its own.
+      const config = writeQuickConfiguration(node, { mode, clusterCIDR: '10.244.0.0/16' });
       args = ['--config', config, '--iptables-variant', variant, '--ip-family', 'IPv4'];
       const ports = [{ name: 'http', protocol: 'TCP', port: 80, targetPort: 8080, nodePort: 30_100 }];
       await node.api.set(

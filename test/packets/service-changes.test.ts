@@ -1,8 +1,6 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { createAgentLab, eventually } from '../support/agent-lab.ts';
+import { createAgentLab, eventually, writeQuickConfiguration } from '../support/agent-lab.ts';
 import type { AgentLab, AgentProcess } from '../support/agent-lab.ts';
 import { createLab } from '../support/lab.ts';
 import type { Lab } from '../support/lab.ts';
@@ -175,19 +173,7 @@ for (const { writer, mode, variant } of settings) {
       await lab.listen(podAddresses.map((address) => ({ protocol: 'tcp' as const, address, port: 8080 })));
       node = await createAgentLab(lab.node);
       await node.api.set(nodeIn('a'));
-      const config = join(node.directory, 'config.json');
-      writeFileSync(
-        config,
-        JSON.stringify({
-          apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
-          kind: 'KubeProxyConfiguration',
-          mode,
-          clusterCIDR: '10.244.0.0/16,fd00:10:244::/48',
-          clientConnection: { kubeconfig: join(node.directory, 'kubeconfig') },
-          iptables: { minSyncPeriod: '50ms' },
-          nftables: { minSyncPeriod: '50ms' },
-        }),
-      );
+      const config = writeQuickConfiguration(node, { mode, clusterCIDR: '10.244.0.0/16,fd00:10:244::/48' });
       agent = node.start('--config', config, '--iptables-variant', variant);
       const isReady = async () => (await node.api.get('http://127.0.0.1:10256/readyz')).status === 200;
       await eventually('ready', isReady, agent.log);

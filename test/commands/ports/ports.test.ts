@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import type { CommandEffects, CommandOptions } from '../../../src/commands/command.ts';
+import type { CommandOptions } from '../../../src/commands/command.ts';
 import { ports } from '../../../src/commands/ports/ports.ts';
 import type { PortTable } from '../../../src/commands/ports/table.ts';
 import { rejection } from '../../kernel/lab.ts';
+import { recordedEffects } from '../../support/recorded-effects.ts';
 
 function manifest(name: string, nodePort: number, rest = ''): string {
   return `apiVersion: v1
@@ -31,16 +32,7 @@ const defaults: CommandOptions = {
 };
 
 async function run(manifests: string, overrides: Partial<CommandOptions> = {}) {
-  const printed: string[] = [];
-  const said: string[] = [];
-  const effects: CommandEffects = {
-    print: (text) => printed.push(text),
-    say: (line) => said.push(line),
-    hasColour: false,
-    env: {},
-    signal: new AbortController().signal,
-    readStdin: () => Promise.resolve(new TextEncoder().encode(manifests)),
-  };
+  const { effects, printed, said } = recordedEffects(manifests);
   const exitCode = await ports({ ...defaults, ...overrides }, effects);
   const text = printed.join('');
   return { exitCode, text, said, table: () => JSON.parse(text) as PortTable };

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import type { CommandEffects, CommandOptions } from '../../../src/commands/command.ts';
+import type { CommandOptions } from '../../../src/commands/command.ts';
 import type { Report } from '../../../src/commands/report/data.ts';
 import { reportPage } from '../../../src/commands/report/page.ts';
 import { report } from '../../../src/commands/report/report.ts';
 import { rejection } from '../../kernel/lab.ts';
+import { recordedEffects } from '../../support/recorded-effects.ts';
 
 const node = {
   apiVersion: 'v1',
@@ -55,17 +56,9 @@ const defaults: CommandOptions = {
 };
 
 async function run(objects: readonly object[], overrides: Partial<CommandOptions> = {}) {
-  const printed: string[] = [];
-  const said: string[] = [];
-  const effects: CommandEffects = {
-    print: (text) => printed.push(text),
-    say: (line) => said.push(line),
-    hasColour: false,
-    env: {},
-    signal: new AbortController().signal,
-    readStdin: () =>
-      Promise.resolve(new TextEncoder().encode(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }))),
-  };
+  const { effects, printed, said } = recordedEffects(
+    JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }),
+  );
   const exitCode = await report({ ...defaults, ...overrides }, effects);
   return { exitCode, page: printed.join(''), said };
 }
